@@ -1,0 +1,104 @@
+//! Pure: the state of the whole site as one value: what `mainstay status --json`, the live page and
+//! the alert rules read. Serialized: its fields are a promise to scripts.
+
+use serde::{Deserialize, Serialize};
+
+/// The site now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteStatus {
+    pub site: String,
+    /// Wall clock of this observation, milliseconds since 1970.
+    pub at_ms: u64,
+    /// `starting`, `serving`, `degraded` (serving, but something is broken) or `down`.
+    pub state: State,
+    /// Why it is not `serving`: one sentence each.
+    pub problems: Vec<String>,
+    /// Addresses people can open, e.g. `http://127.0.0.1:8080`.
+    pub urls: Vec<String>,
+    pub dashboard: Option<String>,
+    pub release: String,
+    pub servers: Vec<ServerStatus>,
+    pub endpoints: Vec<EndpointStatus>,
+    pub members: Vec<MemberStatus>,
+    /// Generation of the primary.
+    pub generation: u64,
+    pub traffic: Traffic,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Starting,
+    Serving,
+    Degraded,
+    Down,
+}
+
+/// One server and the processes on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    pub name: String,
+    pub address: String,
+    pub roles: Vec<String>,
+    pub processes: Vec<ProcessStatus>,
+}
+
+/// One process of a role: `balancer`, `web`, `app/1`, `sql-router`, `database`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    pub name: String,
+    pub pid: Option<u32>,
+    /// `starting`, `ready`, `draining`, `waiting` (for its next start), `failed`, `stopped`.
+    pub state: String,
+    pub restarts: u32,
+    pub since_ms: u64,
+    /// The last reason for its state, empty when there is nothing to say.
+    pub reason: String,
+}
+
+/// An endpoint as the balancer sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointStatus {
+    pub balancer: String,
+    pub name: String,
+    pub address: String,
+    pub up: bool,
+    /// Wall clock of the last change, milliseconds since 1970.
+    pub since_ms: u64,
+    pub reason: String,
+    pub requests: u64,
+    pub failures: u64,
+    pub open: u64,
+}
+
+/// A database member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    pub name: String,
+    pub server: String,
+    pub address: String,
+    /// `primary`, `replica`, `unknown`.
+    pub role: String,
+    /// `running`, `starting`, `rebuilding`, `down`.
+    pub state: String,
+    pub read_only: bool,
+    /// Replicas: milliseconds behind the primary; `None` when not known.
+    pub lag_ms: Option<u64>,
+    pub gtid: String,
+    pub reason: String,
+}
+
+/// What the balancers and routers have done since they started; monotonic counters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    pub requests: u64,
+    /// By class of status: index 0 = 1xx … 4 = 5xx.
+    pub by_class: [u64; 5],
+    /// Requests that took at most the bound (seconds) of the same index of
+    /// `telemetry::metrics::LATENCY_SECONDS`; cumulative; the last one counts all.
+    pub latency: Vec<u64>,
+    pub bytes_out: u64,
+    pub connections: u64,
+    pub sql_to_primary: u64,
+    pub sql_to_replica: u64,
+}

@@ -1,0 +1,211 @@
+//! The child's half: what a role process does first, and its control loop.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::control::{self, ControlError};
+use crate::exec;
+use crate::message::{About, FromRole, ToRole};
+
+/// Where the parent's control socket is.
+pub const CONTROL: &str = "MAINSTAY_CONTROL";
+/// What the parent calls this process, e.g. `app-1/web`.
+pub const NAME: &str = "MAINSTAY_ROLE";
+
+/// Messages waiting to be sent or handled; both sides are quick.
+const QUEUE: usize = 64;
+
+/// What a role process got from its parent.
+#[derive(Debug)]
+pub struct Inherited {
+    pub name: String,
+    pub control: PathBuf,
+    sockets: Vec<(String, TcpListener)>,
+}
+
+/// Why a role cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritError {
+    #[error("{0} is not set: roles are started by `mainstay up` or `mainstay agent`, not by hand")]
+    Missing(&'static str),
+    #[error("inherited sockets: {0}")]
+    Sockets(io::Error),
+    #[error("{0}")]
+    Parent(io::Error),
+}
+
+/// Takes what was handed over. Call it once, before any thread is started.
+pub fn inherit() -> Result<Inherited, InheritError> {
+    exec::die_with_parent().map_err(InheritError::Parent)?;
+    let name = std::env::var(NAME).map_err(|_| InheritError::Missing(NAME))?;
+    let control = std::env::var_os(CONTROL)
+        .ok_or(InheritError::Missing(CONTROL))?
+        .into();
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut fds = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for (index, name) in names.split(':').filter(|name| !name.is_empty()).enumerate() {
+        if let Some(socket) = fds
+            .take_tcp_listener(index)
+            .map_err(InheritError::Sockets)?
+        {
+            socket
+                .set_nonblocking(true)
+                .map_err(InheritError::Sockets)?;
+            sockets.push((name.to_owned(), socket));
+        }
+    }
+    Ok(Inherited {
+        name,
+        control,
+        sockets,
+    })
+}
+
+impl Inherited {
+    /// The sockets handed over under `name` (several listeners may share one).
+    pub fn take(&mut self, name: &str) -> Vec<TcpListener> {
+        let (taken, left) = std::mem::take(&mut self.sockets)
+            .into_iter()
+            .partition(|(of, _)| of == name);
+        self.sockets = left;
+        let taken: Vec<(String, TcpListener)> = taken;
+        taken.into_iter().map(|(_, socket)| socket).collect()
+    }
+}
+
+/// What the control connection brings to the role's own loop.
+#[derive(Debug)]
+pub enum Order<S> {
+    /// Take this snapshot; answer with `Control::accepted` or `refused`.
+    Snapshot { version: u64, value: Box<S> },
+    /// Stop accepting, finish, then exit.
+    Drain { deadline_ms: u64 },
+    /// Answer with `Control::answer`.
+    Ask { id: u64, about: About },
+    /// The parent is gone. Under `up` the kernel ends this process anyway.
+    ParentGone,
+}
+
+/// The role's end of the control connection.
+#[derive(Debug)]
+pub struct Control<S> {
+    orders: mpsc::Receiver<Order<S>>,
+    out: mpsc::Sender<FromRole>,
+}
+
+/// Says things to the parent from anywhere in the role.
+#[derive(Debug, Clone)]
+pub struct Voice(mpsc::Sender<FromRole>);
+
+impl Voice {
+    /// An event for the site's log. Dropped when the parent does not keep up: events are for people.
+    pub fn event(
+        &self,
+        severity: telemetry::Severity,
+        subject: impl Into<String>,
+        kind: &str,
+        what: impl Into<String>,
+    ) {
+        let event = FromRole::Event {
+            severity,
+            subject: subject.into(),
+            kind: kind.to_owned(),
+            what: what.into(),
+        };
+        if self.0.try_send(event).is_err() {
+            tracing::warn!("an event was dropped: the parent does not keep up");
+        }
+    }
+}
+
+impl<S: DeserializeOwned + Send + 'static> Control<S> {
+    /// Calls the parent. Must run inside a tokio runtime that lives as long as the role.
+    pub async fn call(inherited: &Inherited) -> Result<Self, ControlError> {
+        let (mut receiver, mut sender) = control::call(&inherited.control, &inherited.name).await?;
+        let (orders_in, orders) = mpsc::channel(QUEUE);
+        let (out, mut out_queue) = mpsc::channel::<FromRole>(QUEUE);
+        let refusals = out.clone();
+        // Both tasks end with the connection or with this value, whichever is first.
+        tokio::spawn(async move {
+            while let Some(message) = out_queue.recv().await {
+                if let Err(e) = sender.send(&message).await {
+                    tracing::debug!("control: {e}");
+                    return;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                let order = match receiver.next::<ToRole>().await {
+                    Ok(ToRole::Snapshot { version, value }) => {
+                        match serde_json::from_value::<S>(value) {
+                            Ok(value) => Order::Snapshot {
+                                version,
+                                value: Box::new(value),
+                            },
+                            Err(e) => {
+                                let why = format!("the snapshot cannot be read: {e}");
+                                if refusals
+                                    .send(FromRole::Refused { version, why })
+                                    .await
+                                    .is_err()
+                                {
+                                    return;
+                                }
+                                continue;
+                            }
+                        }
+                    }
+                    Ok(ToRole::Drain { deadline_ms }) => Order::Drain { deadline_ms },
+                    Ok(ToRole::Ask { id, about }) => Order::Ask { id, about },
+                    Err(e) => {
+                        tracing::debug!("control: {e}");
+                        Order::ParentGone
+                    }
+                };
+                let last = matches!(order, Order::ParentGone);
+                if orders_in.send(order).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        Ok(Self { orders, out })
+    }
+
+    /// The next order; `ParentGone` for ever once the connection has ended. Safe to cancel.
+    pub async fn next(&mut self) -> Order<S> {
+        self.orders.recv().await.unwrap_or(Order::ParentGone)
+    }
+
+    pub fn voice(&self) -> Voice {
+        Voice(self.out.clone())
+    }
+
+    pub async fn accepted(&self, version: u64) {
+        self.say(FromRole::Accepted { version }).await;
+    }
+
+    pub async fn refused(&self, version: u64, why: String) {
+        self.say(FromRole::Refused { version, why }).await;
+    }
+
+    /// "I serve now."
+    pub async fn ready(&self) {
+        self.say(FromRole::Ready).await;
+    }
+
+    pub async fn answer(&self, id: u64, text: String) {
+        self.say(FromRole::Answer { id, text }).await;
+    }
+
+    async fn say(&self, message: FromRole) {
+        if self.out.send(message).await.is_err() {
+            tracing::debug!("control: the parent is gone");
+        }
+    }
+}

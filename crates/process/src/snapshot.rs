@@ -1,0 +1,30 @@
+//! One value that readers see whole or not at all, swapped by the control connection.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+/// A shared, replaceable value. Reading costs no lock.
+#[derive(Debug)]
+pub struct Shared<T>(Arc<ArcSwap<T>>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Shared<T> {
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(value)))
+    }
+
+    /// The value in force now. Take it once per request and keep it to the end.
+    pub fn load(&self) -> Arc<T> {
+        self.0.load_full()
+    }
+
+    pub fn store(&self, value: T) {
+        self.0.store(Arc::new(value));
+    }
+}

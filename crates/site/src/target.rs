@@ -1,0 +1,268 @@
+//! Pure: what each server has to be. A `Target` leaves no choice to whoever carries it out: every
+//! address, port, name and limit stands in it. It is written by `derive`, checked by
+//! `check_target`, and obeyed by the agents.
+//!
+//! Serialized: the agents of one site exchange it, so a change here is a change of a promise.
+//! Unknown fields are refused; `VERSION_OF_FORMAT` grows with every incompatible change.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{MemberName, ServerName};
+
+/// Grows with every incompatible change of the types in this file.
+pub const VERSION_OF_FORMAT: u32 = 1;
+
+/// What every server of one site has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub format: u32,
+    /// Grows by one with each applied change.
+    pub version: u64,
+    /// The version this one was made from; it may replace only that one.
+    pub parent: u64,
+    pub site: String,
+    pub servers: BTreeMap<ServerName, ServerTarget>,
+}
+
+/// What one server has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTarget {
+    pub address: IpAddr,
+    /// Where this server's metrics and admin interface listen.
+    pub admin: SocketAddr,
+    pub balancer: Option<BalancerTarget>,
+    pub web: Option<WebTarget>,
+    pub app: Option<AppTarget>,
+    pub sql_router: Option<SqlRouterTarget>,
+    /// The database members this server keeps: usually one, none on most servers.
+    pub database: Vec<MemberTarget>,
+}
+
+/// HAProxy's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BalancerTarget {
+    /// Cleartext listener. Port 0: any free port, reported by the agent.
+    pub http: SocketAddr,
+    /// TLS listener; none when the site has no HTTPS.
+    pub https: Option<SocketAddr>,
+    /// Host names served, lower case, without port. Requests for others get 421.
+    pub domains: Vec<String>,
+    pub algorithm: Algorithm,
+    pub endpoints: Vec<EndpointTarget>,
+    pub health: HealthCheck,
+    pub limits: BalancerLimits,
+}
+
+/// One address that can answer requests: the web server of an app server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointTarget {
+    /// The server's name: what people see in `status`.
+    pub name: String,
+    pub address: SocketAddr,
+    /// Shares of the requests relative to the others, 1–256.
+    pub weight: u16,
+}
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    RoundRobin,
+}
+
+/// Active HTTP health check: `GET path`, any 2xx is a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    pub path: String,
+    #[serde(with = "milliseconds")]
+    pub interval: Duration,
+    #[serde(with = "milliseconds")]
+    pub timeout: Duration,
+    /// Successes in a row that bring a down endpoint up.
+    pub rise: u32,
+    /// Failures in a row that take an up endpoint down.
+    pub fall: u32,
+}
+
+/// Bounds of the balancer, each per process unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BalancerLimits {
+    /// Client connections open at once; more are left in the kernel's queue.
+    pub connections: u32,
+    /// Connecting to an endpoint.
+    #[serde(with = "milliseconds")]
+    pub connect: Duration,
+    /// From the first byte of a request to the end of its head.
+    #[serde(with = "milliseconds")]
+    pub request_head: Duration,
+    /// From the end of the request to the head of the response.
+    #[serde(with = "milliseconds")]
+    pub response_head: Duration,
+    /// Between two bytes of a body, either way, and of an upgraded connection.
+    #[serde(with = "milliseconds")]
+    pub idle_body: Duration,
+    /// Between two requests of one client connection.
+    #[serde(with = "milliseconds")]
+    pub keep_alive: Duration,
+    /// Bytes of a request body; larger ones get 413.
+    pub request_body: u64,
+    /// Endpoints tried for one request, the first included.
+    pub attempts: u32,
+    /// Time given to open requests when the process is told to stop.
+    #[serde(with = "milliseconds")]
+    pub drain: Duration,
+}
+
+/// nginx's place, on each app server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebTarget {
+    pub listen: SocketAddr,
+    /// Directory of static files, relative to the release's root. `None`: no static files.
+    pub static_dir: Option<String>,
+    /// Names tried in a directory, in order.
+    pub index: Vec<String>,
+    /// `Cache-Control: max-age` of static files.
+    #[serde(with = "milliseconds")]
+    pub max_age: Duration,
+    /// Where the health answer for the balancer is found; never passed on to the app.
+    pub health_path: String,
+    /// Peers whose `X-Forwarded-*` is believed: the balancers.
+    pub trusted: Vec<IpAddr>,
+    pub limits: WebLimits,
+}
+
+/// Bounds of one web server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebLimits {
+    pub connections: u32,
+    #[serde(with = "milliseconds")]
+    pub connect: Duration,
+    #[serde(with = "milliseconds")]
+    pub request_head: Duration,
+    #[serde(with = "milliseconds")]
+    pub response_head: Duration,
+    #[serde(with = "milliseconds")]
+    pub idle_body: Duration,
+    #[serde(with = "milliseconds")]
+    pub keep_alive: Duration,
+    pub request_body: u64,
+    #[serde(with = "milliseconds")]
+    pub drain: Duration,
+}
+
+/// The application on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppTarget {
+    /// The code base, absolute. A release is an immutable copy of it, named by its content.
+    pub source: PathBuf,
+    /// Program and arguments, run in the release's root. A first word with a `/` is relative to it.
+    pub command: Vec<String>,
+    /// Run once per release, on one server, before its first instance. Empty: nothing to run.
+    pub migrate: Vec<String>,
+    pub instances: u16,
+    pub listen: InstanceListen,
+    /// Asked over HTTP: 2xx means the instance is ready.
+    pub health_path: String,
+    /// Environment besides what Mainstay sets (`PORT` or `SOCKET`, `DATABASE_URL`, `MAINSTAY_*`).
+    pub env: BTreeMap<String, String>,
+    /// From start to ready; then the instance counts as failed.
+    #[serde(with = "milliseconds")]
+    pub start_timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    #[serde(with = "milliseconds")]
+    pub stop_timeout: Duration,
+    /// How often a ready instance is asked for its health.
+    #[serde(with = "milliseconds")]
+    pub health_interval: Duration,
+}
+
+/// How an instance is told where to listen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceListen {
+    /// `SOCKET=/path` in the environment, a unix socket that the instance creates.
+    Socket,
+    /// `PORT=n` and `HOST=address`; instance `i` gets `first + i` on the server's address.
+    Port { first: u16 },
+}
+
+/// ProxySQL's place, beside the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRouterTarget {
+    pub listen: SocketAddr,
+    /// Every database member of the site.
+    pub members: Vec<MemberAddress>,
+    /// Client sessions open at once.
+    pub sessions: u32,
+    /// How long a read waits for a replica to have what this session has seen.
+    #[serde(with = "milliseconds")]
+    pub causal_wait: Duration,
+    /// How long a statement waits for a primary when there is none.
+    #[serde(with = "milliseconds")]
+    pub hold: Duration,
+    /// A replica further behind gets no reads.
+    #[serde(with = "milliseconds")]
+    pub max_lag: Duration,
+}
+
+/// A database member as others see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberAddress {
+    pub name: MemberName,
+    pub server: ServerName,
+    pub address: SocketAddr,
+}
+
+/// One database server process of this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberTarget {
+    pub name: MemberName,
+    pub listen: SocketAddr,
+    /// Unique in the site, never 0 (MariaDB: `server_id`).
+    pub server_id: u32,
+    /// Where the very first primary is made. Later the cluster state says who is primary.
+    pub first_primary: bool,
+    /// Database and user of the application.
+    pub schema: String,
+    pub user: String,
+    /// The addresses of all members: who may replicate from whom.
+    pub members: Vec<MemberAddress>,
+    /// `innodb_buffer_pool_size`, bytes.
+    pub buffer_pool: u64,
+    /// The user's own server variables, already checked.
+    pub settings: BTreeMap<String, String>,
+    #[serde(with = "milliseconds")]
+    pub max_lag: Duration,
+}
+
+/// Durations as whole milliseconds.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+}

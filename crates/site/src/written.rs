@@ -1,0 +1,263 @@
+//! Pure: the site file exactly as a person may write it. The one source of three things: the types
+//! that serde fills, the JSON Schema that `mainstay schema` prints, and the shape that `parse`
+//! checks (names of keys, kinds of values, ranges).
+//!
+//! Every field is optional here, whatever the meaning requires: what is missing or wrong is left
+//! out, and the rest is still read, so that all problems are found at once. What a missing value
+//! means is decided in `resolve/`. `examples` in the schema are what a message proposes to write.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::at::At;
+use crate::spelling::{Scalar, Value, Words};
+use crate::target::Algorithm;
+use crate::topology::{Authority, Engine, ListenKind, Replication, Role};
+
+/// The site file of Mainstay: a website on several servers, in one file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Written {
+    /// The site's name and the domains it answers for.
+    #[schemars(required)]
+    pub site: Option<At<SiteSection>>,
+    /// The servers, one `[servers.NAME]` table each.
+    #[schemars(required)]
+    pub servers: Option<BTreeMap<At<String>, At<ServerSection>>>,
+    /// Where visitors arrive, and how requests are shared by the web servers.
+    pub balancer: Option<At<BalancerSection>>,
+    /// Static files, served on every server with the role `web`.
+    pub web: Option<At<WebSection>>,
+    /// The application, run on every server with the role `app`.
+    pub app: Option<At<AppSection>>,
+    /// The database: one primary that takes writes, and replicas that serve reads.
+    pub database: Option<At<DatabaseSection>>,
+    /// One address that the balancers share: it moves when the one that holds it fails.
+    pub virtual_address: Option<At<VirtualAddressSection>>,
+    /// HTTPS. Without this section the servers offer HTTP only.
+    pub tls: Option<At<TlsSection>>,
+    /// Packet filter of every server. Without this section Mainstay touches no rule.
+    pub firewall: Option<At<FirewallSection>>,
+    /// Metrics and the admin interface of every server.
+    pub monitoring: Option<At<MonitoringSection>>,
+    /// Who is told when something breaks.
+    pub alerts: Option<At<AlertsSection>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SiteSection {
+    /// Short name of the site: lower-case letters, digits and `-`.
+    #[schemars(required, example = "foobar")]
+    pub name: Option<At<String>>,
+    /// The domains the site answers for. Requests for others are refused.
+    #[schemars(required, example = ["www.foobar.com", "foobar.com"])]
+    pub domains: Option<At<Vec<At<String>>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServerSection {
+    /// The IP address at which the other servers reach this one.
+    #[schemars(required, example = "10.0.0.11")]
+    pub address: Option<At<String>>,
+    /// What this server does.
+    #[schemars(required, example = ["web", "app"])]
+    pub roles: Option<At<Vec<At<Role>>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BalancerSection {
+    /// Port for HTTP. Default 80.
+    #[schemars(range(min = 1, max = 65535), example = 80)]
+    pub http: Option<At<u16>>,
+    /// Port for HTTPS. Default 443.
+    #[schemars(range(min = 1, max = 65535), example = 443)]
+    pub https: Option<At<u16>>,
+    /// How a web server is chosen for a request. Default `round-robin`.
+    #[schemars(example = "round-robin")]
+    pub algorithm: Option<At<Algorithm>>,
+    /// How the balancer finds out that a web server cannot answer.
+    pub health: Option<At<HealthSection>>,
+    /// Bounds in time and size.
+    pub limits: Option<At<LimitsSection>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HealthSection {
+    /// Path that is asked for. Default: the web server's own health answer, which includes its app.
+    #[schemars(example = "/healthz")]
+    pub path: Option<At<String>>,
+    /// Time between two checks of one web server. Default `"1s"`.
+    #[schemars(example = "1s")]
+    pub interval: Option<At<String>>,
+    /// How long an answer may take; not longer than `interval`. Default `"1s"`.
+    #[schemars(example = "1s")]
+    pub timeout: Option<At<String>>,
+    /// Successes in a row that bring a web server back. Default 2.
+    #[schemars(range(min = 1, max = 100), example = 2)]
+    pub rise: Option<At<u32>>,
+    /// Failures in a row that take a web server out. Default 2.
+    #[schemars(range(min = 1, max = 100), example = 2)]
+    pub fall: Option<At<u32>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitsSection {
+    /// Client connections open at once, per balancer. Default 10000.
+    #[schemars(range(min = 1, max = 1_000_000), example = 10000)]
+    pub connections: Option<At<u32>>,
+    /// Connecting to a web server. Default `"2s"`.
+    #[schemars(example = "2s")]
+    pub connect: Option<At<String>>,
+    /// From the first byte of a request to the end of its head. Default `"10s"`.
+    #[schemars(example = "10s")]
+    pub request_head: Option<At<String>>,
+    /// From the end of a request to the head of the response. Default `"60s"`.
+    #[schemars(example = "60s")]
+    pub response_head: Option<At<String>>,
+    /// Between two bytes of a body, and of a WebSocket. Default `"60s"`.
+    #[schemars(example = "60s")]
+    pub idle_body: Option<At<String>>,
+    /// Between two requests of one connection. Default `"75s"`.
+    #[schemars(example = "75s")]
+    pub keep_alive: Option<At<String>>,
+    /// The largest request body. Default `"64MiB"`.
+    #[schemars(example = "64MiB")]
+    pub request_body: Option<At<String>>,
+    /// Web servers tried for one request, the first included. Default 3.
+    #[schemars(range(min = 1, max = 10), example = 3)]
+    pub attempts: Option<At<u32>>,
+    /// Time for open requests when a balancer or web server is told to stop. Default `"30s"`.
+    #[schemars(example = "30s")]
+    pub drain: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WebSection {
+    /// Directory of static files inside the application. Default `"static"`; `""` for none.
+    #[schemars(example = "static")]
+    pub r#static: Option<At<String>>,
+    /// File names tried for a directory, in order. Default `["index.html"]`.
+    #[schemars(example = ["index.html"])]
+    pub index: Option<At<Vec<At<String>>>>,
+    /// How long browsers may keep a static file. Default `"1h"`.
+    #[schemars(example = "1h")]
+    pub max_age: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AppSection {
+    /// Directory of the application, relative to the site file. Default `"app"`.
+    #[schemars(example = "app")]
+    pub path: Option<At<String>>,
+    /// What starts one instance, run in the application's directory. No shell is involved.
+    #[schemars(required, example = ["bin/foobar"])]
+    pub command: Option<At<Words>>,
+    /// Run once per release before its first instance. Default: nothing.
+    #[schemars(example = ["bin/foobar", "migrate"])]
+    pub migrate: Option<At<Words>>,
+    /// Processes on each app server. Default 2.
+    #[schemars(range(min = 1, max = 256), example = 2)]
+    pub instances: Option<At<u16>>,
+    /// How an instance is told where to listen: a unix socket (`SOCKET`) or a port (`PORT`).
+    /// Default `socket`.
+    #[schemars(example = "socket")]
+    pub listen: Option<At<ListenKind>>,
+    /// First port with `listen = "port"`; instance `i` gets the `i`th after it. Default 9000.
+    #[schemars(range(min = 1024, max = 65535), example = 9000)]
+    pub port: Option<At<u16>>,
+    /// Path that answers 2xx when the instance is ready. Default `"/healthz"`.
+    #[schemars(example = "/healthz")]
+    pub health: Option<At<String>>,
+    /// Environment variables. Secrets are named, not written: `{ secret = "name" }`.
+    pub env: Option<BTreeMap<At<String>, At<Value>>>,
+    /// From start to ready. Default `"60s"`.
+    #[schemars(example = "60s")]
+    pub start_timeout: Option<At<String>>,
+    /// From SIGTERM to SIGKILL. Default `"10s"`.
+    #[schemars(example = "10s")]
+    pub stop_timeout: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseSection {
+    /// The database server's software. Default `mariadb`.
+    #[schemars(example = "mariadb")]
+    pub engine: Option<At<Engine>>,
+    /// Copies of the primary, placed round robin on the servers with the role `database`. Default 1.
+    #[schemars(range(min = 0, max = 15), example = 1)]
+    pub replicas: Option<At<u16>>,
+    /// The application's database. Default: the site's name.
+    #[schemars(example = "foobar")]
+    pub name: Option<At<String>>,
+    /// The application's user. Default: the database's name. Its password is made by Mainstay.
+    #[schemars(example = "foobar")]
+    pub user: Option<At<String>>,
+    /// Memory for cached pages, per database server process. Default `"128MiB"`.
+    #[schemars(example = "128MiB")]
+    pub buffer_pool: Option<At<String>>,
+    /// Further server variables of MariaDB.
+    pub settings: Option<BTreeMap<At<String>, At<Scalar>>>,
+    /// A replica further behind gets no reads. Default `"5s"`.
+    #[schemars(example = "5s")]
+    pub max_lag: Option<At<String>>,
+    /// What a commit waits for. Default `async`.
+    #[schemars(example = "async")]
+    pub replication: Option<At<Replication>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VirtualAddressSection {
+    /// A free IP address in the balancers' network; the domains point at it.
+    #[schemars(required, example = "10.0.0.10")]
+    pub address: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TlsSection {
+    /// Who signs the certificates. Default `acme`.
+    #[schemars(example = "acme")]
+    pub authority: Option<At<Authority>>,
+    /// Contact for the public authority.
+    #[schemars(example = "ops@foobar.com")]
+    pub email: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FirewallSection {
+    /// Default true when the section is there.
+    #[schemars(example = true)]
+    pub enabled: Option<At<bool>>,
+    /// Addresses and networks that may use SSH. Default: anybody.
+    #[schemars(example = ["203.0.113.0/24"])]
+    pub ssh_from: Option<At<Vec<At<String>>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MonitoringSection {
+    /// Port of every server's metrics and admin interface. Default 9400.
+    #[schemars(range(min = 1024, max = 65535), example = 9400)]
+    pub port: Option<At<u16>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AlertsSection {
+    /// URLs that get a POST with a JSON body when something breaks and when it is over. A URL with a
+    /// key in it is a secret: `{ secret = "name" }`.
+    #[schemars(required, example = ["https://alerts.foobar.com/mainstay"])]
+    pub webhook: Option<At<Vec<At<Value>>>>,
+}
