@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -129,7 +129,12 @@ impl Spawner {
     /// `die_with_us`: children are killed by the kernel when this process dies.
     /// `mark`: put into every child's environment (`leash::MARK`).
     pub fn start(die_with_us: bool, mark: String) -> io::Result<Self> {
-        let ourselves = std::env::current_exe()?;
+        Self::start_with(Some(std::env::current_exe()?), die_with_us, mark)
+    }
+
+    /// `shim`: the binary that answers to `run exec`; without one, foreign programs are started
+    /// directly and may outlive this process (tests of crates that have no such binary).
+    pub fn start_with(shim: Option<PathBuf>, die_with_us: bool, mark: String) -> io::Result<Self> {
         let (requests, mut queue) = mpsc::channel::<(Launch, Reply)>(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -139,7 +144,7 @@ impl Spawner {
             .spawn(move || {
                 runtime.block_on(async move {
                     while let Some((launch, reply)) = queue.recv().await {
-                        let started = start(launch, &ourselves, die_with_us, &mark);
+                        let started = start(launch, shim.as_deref(), die_with_us, &mark);
                         if reply.send(started).is_err() {
                             tracing::debug!("nobody waits for the started process");
                         }
@@ -163,18 +168,19 @@ impl Spawner {
 
 fn start(
     launch: Launch,
-    ourselves: &std::path::Path,
+    shim: Option<&Path>,
     die_with_us: bool,
     mark: &str,
 ) -> Result<Running, SpawnError> {
     let program = launch.program.to_string_lossy().into_owned();
     let mut log = LogFile::open(&launch.log).map_err(SpawnError::Log)?;
-    let mut command = if launch.ours {
-        Command::new(&launch.program)
-    } else {
-        let mut command = Command::new(ourselves);
-        command.args(["run", "exec", "--"]).arg(&launch.program);
-        command
+    let mut command = match shim.filter(|_| !launch.ours) {
+        None => Command::new(&launch.program),
+        Some(shim) => {
+            let mut command = Command::new(shim);
+            command.args(["run", "exec", "--"]).arg(&launch.program);
+            command
+        }
     };
     command
         .args(&launch.args)
