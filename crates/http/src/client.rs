@@ -1,0 +1,205 @@
+//! The side that faces an upstream: connecting, sending a request while waiting for its answer, and
+//! relaying the answer.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::buffer::Buffer;
+use crate::copy::{Copy, CopyFault};
+use crate::deadline::{Deadline, Late};
+use crate::fault::{Fault, Kind, Phase};
+use crate::head;
+use crate::limits;
+use crate::server::Connection;
+use crate::stream::Stream;
+
+/// Where an upstream listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub struct Upstream {
+    pub stream: Stream,
+    pub buffer: Buffer,
+    /// It has served a request before: it may have been closed meanwhile.
+    pub reused: bool,
+}
+
+/// The time limits of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From the end of the request to the head of the response.
+    pub response_head: Duration,
+    /// Between two bytes of a body.
+    pub idle_body: Duration,
+}
+
+/// Opens a connection.
+pub async fn connect(
+    to: &Address,
+    deadline: &Deadline,
+    within: Duration,
+) -> Result<Upstream, Fault> {
+    deadline.set(within);
+    let connected = match to {
+        Address::Tcp(address) => {
+            deadline
+                .watch(TcpStream::connect(address))
+                .await
+                .map(|connected| {
+                    connected.and_then(|stream| {
+                        stream.set_nodelay(true)?;
+                        Ok(Stream::Tcp(stream))
+                    })
+                })
+        }
+        Address::Unix(path) => {
+            let connected = deadline.watch(UnixStream::connect(path)).await;
+            connected.map(|connected| connected.map(Stream::Unix))
+        }
+    };
+    let fault = |kind| Fault::upstream(Phase::Connect, kind);
+    match connected {
+        Ok(Ok(stream)) => {
+            let buffer = Buffer::with_capacity(limits::BUFFER);
+            Ok(Upstream {
+                stream,
+                buffer,
+                reused: false,
+            })
+        }
+        Ok(Err(e)) => Err(fault(e.into())),
+        Err(Late) => Err(fault(Kind::Timeout)),
+    }
+}
+
+/// Sends the request (or what is left of it) and waits for the head of a response, both at once: an
+/// upstream may answer before it has read everything. The value is the length of the head, which is in
+/// the upstream's buffer. After an informational response call it again.
+pub async fn read_head(
+    client: &mut Connection,
+    upstream: &mut Upstream,
+    request: &mut Copy,
+    times: Times,
+) -> Result<usize, Fault> {
+    let Connection {
+        stream,
+        buffer,
+        deadline,
+    } = client;
+    deadline.set(if request.is_complete() {
+        times.response_head
+    } else {
+        times.idle_body
+    });
+    let mut scanned = 0;
+    let mut refused = None;
+    poll_fn(|cx| {
+        if !request.is_over() {
+            let before = request.moved();
+            match request.poll(cx, stream, buffer, &mut upstream.stream) {
+                Poll::Ready(Ok(())) => deadline.set(times.response_head),
+                Poll::Ready(Err(CopyFault::Source(kind))) => {
+                    return Poll::Ready(Err(Fault::client(Phase::RequestBody, kind)));
+                }
+                // It may have answered before it stopped reading.
+                Poll::Ready(Err(CopyFault::Sink(kind))) => refused = Some(kind),
+                Poll::Pending if request.moved() != before => deadline.set(times.idle_body),
+                Poll::Pending => {}
+            }
+        }
+        match poll_head(cx, upstream, &mut scanned) {
+            Poll::Ready(result) => Poll::Ready(
+                result
+                    .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
+            ),
+            Poll::Pending if !deadline.poll_late(cx) => Poll::Pending,
+            Poll::Pending if request.is_over() => {
+                Poll::Ready(Err(Fault::upstream(Phase::ResponseHead, Kind::Timeout)))
+            }
+            Poll::Pending => Poll::Ready(Err(Fault::client(Phase::RequestBody, Kind::Timeout))),
+        }
+    })
+    .await
+}
+
+fn poll_head(
+    cx: &mut Context<'_>,
+    upstream: &mut Upstream,
+    scanned: &mut usize,
+) -> Poll<Result<usize, Kind>> {
+    let Upstream { stream, buffer, .. } = upstream;
+    loop {
+        if let Some(end) = head::find_end(buffer.filled(), *scanned) {
+            return Poll::Ready(if end > limits::HEAD {
+                Err(Kind::TooLarge("response head"))
+            } else {
+                Ok(end)
+            });
+        }
+        *scanned = buffer.filled().len();
+        if *scanned >= limits::HEAD || !buffer.make_room(limits::HEAD + limits::BUFFER) {
+            return Poll::Ready(Err(Kind::TooLarge("response head")));
+        }
+        match stream.poll_read(cx, buffer.spare()) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Kind::Closed)),
+            Poll::Ready(Ok(count)) => buffer.advance(count),
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(e.into())),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+/// Relays the response, and what is left of the request meanwhile.
+pub async fn relay(
+    client: &mut Connection,
+    upstream: &mut Upstream,
+    request: &mut Copy,
+    response: &mut Copy,
+    times: Times,
+) -> Result<(), Fault> {
+    let Connection {
+        stream,
+        buffer,
+        deadline,
+    } = client;
+    deadline.set(times.idle_body);
+    poll_fn(|cx| {
+        let before = request.moved() + response.moved();
+        // A request that breaks now no longer matters: the answer is there. `is_complete` tells the
+        // caller that the connections cannot be used again.
+        if !request.is_over() {
+            let broke = request.poll(cx, stream, buffer, &mut upstream.stream);
+            if let Poll::Ready(Err(fault)) = broke {
+                tracing::debug!("the rest of a request: {fault:?}");
+            }
+        }
+        match response.poll(cx, &mut upstream.stream, &mut upstream.buffer, stream) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(CopyFault::Source(kind))) => {
+                return Poll::Ready(Err(Fault::upstream(Phase::ResponseBody, kind)));
+            }
+            Poll::Ready(Err(CopyFault::Sink(kind))) => {
+                return Poll::Ready(Err(Fault::client(Phase::ResponseBody, kind)));
+            }
+            Poll::Pending => {}
+        }
+        if request.moved() + response.moved() != before {
+            deadline.set(times.idle_body);
+        }
+        if deadline.poll_late(cx) {
+            return Poll::Ready(Err(Fault::upstream(Phase::ResponseBody, Kind::Timeout)));
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,90 @@
+//! Pure: which fields stop at this hop, and which of a client's claims are not passed on.
+
+use super::Fields;
+use super::fields::list_has;
+
+/// Fields of one connection only (RFC 9110 section 7.6.1), besides those that `Connection` names.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether this field ends at this hop.
+pub fn stops_here(fields: Fields<'_, '_>, name: &str) -> bool {
+    // Lengths first: nearly every field is told apart by its length and first letter.
+    let known = matches!(name.len(), 2 | 7 | 10 | 16 | 17 | 18 | 19)
+        && HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name));
+    known || named_by_connection(fields, name)
+}
+
+/// `Connection: close, X-Foo` makes `X-Foo` hop-by-hop. A client must not use that to strip what we
+/// rely on, so the fields that carry the request's meaning cannot be named.
+fn named_by_connection(fields: Fields<'_, '_>, name: &str) -> bool {
+    const KEPT: [&str; 5] = [
+        "host",
+        "content-length",
+        "content-type",
+        "cookie",
+        "authorization",
+    ];
+    fields.all("connection").any(|value| {
+        !value.eq_ignore_ascii_case(b"keep-alive")
+            && !value.eq_ignore_ascii_case(b"close")
+            && list_has(value, name)
+            && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+    })
+}
+
+/// Whether a name says where a request came from, in the spelling that WSGI, CGI and PHP cannot tell
+/// apart (`X_Forwarded_For`): such a field is dropped from every request.
+pub fn is_disguised(name: &str) -> bool {
+    name.as_bytes().contains(&b'_') && name.len() <= 32 && is_forwarding(&name.replace('_', "-"))
+}
+
+/// Fields that say where a request came from: only ours are passed on.
+pub fn is_forwarding(name: &str) -> bool {
+    name.get(..12)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-forwarded-"))
+        || name.eq_ignore_ascii_case("x-real-ip")
+        || name.eq_ignore_ascii_case("forwarded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Storage, request};
+
+    #[test]
+    fn hop_by_hop_fields_are_known() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Mine, Cookie\r\n\r\n";
+        let mut storage = Storage::new();
+        let fields = request(bytes, &mut storage).unwrap().fields;
+        for name in [
+            "Connection",
+            "TE",
+            "Upgrade",
+            "Keep-Alive",
+            "x-mine",
+            "Transfer-Encoding",
+        ] {
+            assert!(stops_here(fields, name), "{name}");
+        }
+        for name in ["Host", "Cookie", "Accept", "X-Other"] {
+            assert!(!stops_here(fields, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn disguised_forwarding_fields_are_seen() {
+        assert!(is_disguised("X_Forwarded-For"));
+        assert!(is_disguised("x_real_ip"));
+        assert!(!is_disguised("my_field"));
+        assert!(!is_disguised("X-Forwarded-For"));
+    }
+}

@@ -1,0 +1,8 @@
+//! Heads: bytes ↔ request and response heads, strictly.
+
+pub mod fields;
+pub mod forwarded;
+pub mod parse;
+
+pub use fields::Fields;
+pub use parse::{RequestHead, ResponseHead, Storage, find_end, request, response};

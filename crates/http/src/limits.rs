@@ -1,0 +1,19 @@
+//! Every bound of this crate, with its source.
+
+/// Bytes of a request or response head. nginx allows 4 × 8 KiB, HAProxy 16 KiB (`tune.bufsize`),
+/// Apache 8 KiB a line; 32 KiB takes every head that all of them take.
+pub const HEAD: usize = 32 << 10;
+/// Fields of one head. HAProxy: 101 (`tune.http.maxhdr`), Apache: 100.
+pub const FIELDS: usize = 100;
+/// First size of a connection's read buffer: most heads and small bodies in one read.
+pub const BUFFER: usize = 16 << 10;
+/// Size of the read buffer of a body known to be long: measured, 64 KiB halves the system calls of a
+/// 64 KiB response and more brings nothing on loopback.
+pub const BODY_BUFFER: usize = 64 << 10;
+/// Bytes of a chunk's size line with its extensions, and of a trailer section (no source; generous).
+pub const CHUNK_LINE: usize = 256;
+pub const TRAILERS: usize = 8 << 10;
+/// Idle connections kept to one upstream by one thread.
+pub const IDLE_PER_UPSTREAM: usize = 256;
+/// Informational responses passed on before a final one (no source; 103s are few).
+pub const INFORMATIONAL: usize = 16;

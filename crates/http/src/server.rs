@@ -1,0 +1,172 @@
+//! The side that faces a client: waiting for a request's head, writing what is ours to write.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::buffer::Buffer;
+use crate::deadline::Deadline;
+use crate::fault::{Fault, Kind, Phase};
+use crate::head;
+use crate::limits;
+use crate::stream::Stream;
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub stream: Stream,
+    pub buffer: Buffer,
+    pub deadline: Deadline,
+}
+
+/// The next connection. Errors that concern one connection, and a lack of descriptors, are waited out:
+/// an accept loop must not end.
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Responses are written whole; waiting for more would only delay them.
+                if let Err(e) = stream.set_nodelay(true) {
+                    tracing::debug!("TCP_NODELAY for {peer}: {e}");
+                }
+                return (stream, peer);
+            }
+            Err(e) => {
+                tracing::warn!("accept: {e}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+impl Connection {
+    pub fn new(stream: Stream, deadline: Deadline) -> Self {
+        Self {
+            stream,
+            buffer: Buffer::with_capacity(limits::BUFFER),
+            deadline,
+        }
+    }
+
+    /// Waits for a request. `Ok(None)`: the client has gone, or has been idle for `keep_alive`.
+    /// The value is the length of the head, which is in the buffer.
+    pub async fn read_head(
+        &mut self,
+        keep_alive: Duration,
+        whole_head: Duration,
+    ) -> Result<Option<usize>, Fault> {
+        let fault = |kind| Err(Fault::client(Phase::RequestHead, kind));
+        let mut scanned = 0;
+        let mut begun = false;
+        loop {
+            self.skip_empty_line();
+            if !begun && !self.buffer.is_empty() {
+                begun = true;
+                self.deadline.set(whole_head);
+            } else if !begun {
+                self.deadline.set_idle(keep_alive);
+            }
+            if let Some(end) = head::find_end(self.buffer.filled(), scanned) {
+                return if end > limits::HEAD {
+                    fault(Kind::TooLarge("request head"))
+                } else {
+                    Ok(Some(end))
+                };
+            }
+            scanned = self.buffer.filled().len();
+            if scanned >= limits::HEAD || !self.buffer.make_room(limits::HEAD + limits::BUFFER) {
+                return fault(Kind::TooLarge("request head"));
+            }
+            match self.fill().await {
+                Ok(0) if begun => return fault(Kind::Closed),
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(_) if !begun => return Ok(None),
+                Err(kind) => return fault(kind),
+            }
+        }
+    }
+
+    /// RFC 9112 section 2.2: an empty line before a request is ignored (once).
+    fn skip_empty_line(&mut self) {
+        if self.buffer.filled().starts_with(b"\r\n") {
+            self.buffer.consume(2);
+        }
+    }
+
+    async fn fill(&mut self) -> Result<usize, Kind> {
+        let Self {
+            stream,
+            buffer,
+            deadline,
+        } = self;
+        poll_fn(|cx| match stream.poll_read(cx, buffer.spare()) {
+            Poll::Ready(Ok(count)) => {
+                buffer.advance(count);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e.into())),
+            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`.
+    pub async fn write_all(&mut self, bytes: &[u8], within: Duration) -> Result<(), Fault> {
+        self.deadline.set(within);
+        let Self {
+            stream, deadline, ..
+        } = self;
+        let mut sent = 0;
+        let written = poll_fn(|cx| {
+            let step = loop {
+                match bytes.get(sent..) {
+                    None | Some([]) => break stream.poll_flush(cx),
+                    Some(rest) => match stream.poll_write(cx, rest) {
+                        Poll::Ready(Ok(count)) => sent += count,
+                        Poll::Ready(Err(e)) => break Poll::Ready(Err(e)),
+                        Poll::Pending => break Poll::Pending,
+                    },
+                }
+            };
+            match step {
+                Poll::Ready(result) => Poll::Ready(result.map_err(Kind::from)),
+                Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        written.map_err(|kind| Fault::client(Phase::ResponseBody, kind))
+    }
+
+    /// Reads and drops up to `limit` bytes of a body that nobody wants, so that the connection can be
+    /// closed without a reset that would take our answer away with it (RFC 9112 section 9.6).
+    pub async fn linger(&mut self, limit: usize, within: Duration) {
+        self.deadline.set(within);
+        let Self {
+            stream,
+            buffer,
+            deadline,
+        } = self;
+        let mut left = limit;
+        poll_fn(|cx| {
+            if ready!(stream.poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            loop {
+                let held = buffer.filled().len();
+                buffer.consume(held);
+                match stream.poll_read(cx, buffer.spare()) {
+                    Poll::Ready(Ok(count)) if count > 0 && count <= left => left -= count,
+                    Poll::Pending if !deadline.poll_late(cx) => return Poll::Pending,
+                    _ => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+}
