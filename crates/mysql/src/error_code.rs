@@ -1,0 +1,66 @@
+//! Pure: the error codes we send or recognise, with their SQLSTATE.
+//!
+//! Source: MariaDB KB, "MariaDB Error Codes"; MySQL manual, "Client Error Message Reference" (2xxx).
+
+/// A code, its SQLSTATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCode {
+    pub code: u16,
+    pub state: &'static str,
+}
+
+const fn error(code: u16, state: &'static str) -> ErrorCode {
+    ErrorCode { code, state }
+}
+
+/// Too many connections.
+pub const TOO_MANY_CONNECTIONS: ErrorCode = error(1040, "08004");
+/// The handshake makes no sense.
+pub const BAD_HANDSHAKE: ErrorCode = error(1043, "08S01");
+/// Access denied, of the login.
+pub const ACCESS_DENIED: ErrorCode = error(1045, "28000");
+/// Unknown command.
+pub const UNKNOWN_COMMAND: ErrorCode = error(1047, "08S01");
+/// Server shutdown in progress: clients take the connection for lost.
+pub const SHUTDOWN: ErrorCode = error(1053, "08S01");
+/// A packet is larger than `max_allowed_packet`.
+pub const PACKET_TOO_LARGE: ErrorCode = error(1153, "08S01");
+/// No such prepared statement.
+pub const UNKNOWN_STATEMENT: ErrorCode = error(1243, "HY000");
+/// No such thread.
+pub const NO_SUCH_THREAD: ErrorCode = error(1094, "HY000");
+/// The plugin of an account cannot be used.
+pub const PLUGIN_NOT_LOADED: ErrorCode = error(1524, "HY000");
+/// "Lost connection to MySQL server during query": client libraries connect anew.
+pub const SERVER_LOST: ErrorCode = error(2013, "08S01");
+
+/// Does this error of a server say "I am read-only", so that nothing was done?
+/// 1290 with `--read-only`, 1792 in a read-only transaction, 1836 read-only mode.
+pub fn is_read_only(code: u16) -> bool {
+    matches!(code, 1290 | 1792 | 1836)
+}
+
+/// Does this error of a replica say no more than that it does not have yet what the primary has
+/// (a schema, table, column, routine, account, grant), or that it is going away?
+pub fn is_perhaps_behind(code: u16) -> bool {
+    matches!(
+        code,
+        1044 | 1045
+            | 1049
+            | 1053
+            | 1054
+            | 1072
+            | 1109
+            | 1142
+            | 1143
+            | 1146
+            | 1176
+            | 1227
+            | 1305
+            | 1317
+            | 1356
+            | 1370
+            | 1449
+            | 1927
+    )
+}

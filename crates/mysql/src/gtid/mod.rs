@@ -1,0 +1,3 @@
+//! Pure: positions in the history of writes.
+
+pub mod mariadb;
