@@ -10,12 +10,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
 
 /// Grows with every incompatible change of the types in this file.
 pub const VERSION_OF_FORMAT: u32 = 1;
+
+/// How a value of `AppTarget::env` refers to a secret: `secret:NAME`. The value itself is filled in
+/// where the process is started, so that no target ever carries it.
+pub const SECRET_PREFIX: &str = "secret:";
+
+/// The name of the secret that a value of `AppTarget::env` refers to, if it does.
+pub fn secret_name(value: &str) -> Option<&str> {
+    value.strip_prefix(SECRET_PREFIX)
+}
 
 /// What every server of one site has to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +83,11 @@ pub struct EndpointTarget {
 }
 
 /// How an endpoint is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(title = "balancing algorithm")]
 pub enum Algorithm {
+    /// One after the other.
     RoundRobin,
 }
 
@@ -129,7 +141,8 @@ pub struct BalancerLimits {
 #[serde(deny_unknown_fields)]
 pub struct WebTarget {
     pub listen: SocketAddr,
-    /// Directory of static files, relative to the release's root. `None`: no static files.
+    /// Directory of static files, relative to the release's root; absolute when the site has no app
+    /// and so no release. `None`: no static files.
     pub static_dir: Option<String>,
     /// Names tried in a directory, in order.
     pub index: Vec<String>,
@@ -178,6 +191,7 @@ pub struct AppTarget {
     /// Asked over HTTP: 2xx means the instance is ready.
     pub health_path: String,
     /// Environment besides what Mainstay sets (`PORT` or `SOCKET`, `DATABASE_URL`, `MAINSTAY_*`).
+    /// A value may be the reference to a secret: see `secret_name`.
     pub env: BTreeMap<String, String>,
     /// From start to ready; then the instance counts as failed.
     #[serde(with = "milliseconds")]

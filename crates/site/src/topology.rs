@@ -37,7 +37,7 @@ pub struct Site {
     pub alerts: Alerts,
 }
 
-/// Where in the file something stands, both from 1. Absent for what a default made.
+/// Where in the file something stands, both from 1. What a default made has its section's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub line: u32,
@@ -270,7 +270,9 @@ impl Site {
     /// The database members: `replicas + 1` of them, placed round robin on the database servers in
     /// the order of the file, so that the first replica is on another server whenever there is one.
     pub fn members(&self) -> Vec<Member> {
-        let Some(database) = &self.database else { return Vec::new() };
+        let Some(database) = &self.database else {
+            return Vec::new();
+        };
         let servers: Vec<&Server> = self.servers_with(Role::Database).collect();
         let count = u32::from(database.replicas) + 1;
         let mut members = Vec::new();

@@ -6,7 +6,7 @@
 //! out, and the rest is still read, so that all problems are found at once. What a missing value
 //! means is decided in `resolve/`. `examples` in the schema are what a message proposes to write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,10 +16,15 @@ use crate::spelling::{Scalar, Value, Words};
 use crate::target::Algorithm;
 use crate::topology::{Authority, Engine, ListenKind, Replication, Role};
 
-/// The site file of Mainstay: a website on several servers, in one file.
+/// A website on several servers, in one file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(title = "The site file of Mainstay")]
 pub struct Written {
+    /// Not of the file: sections of which something could not be read. What seems to be missing there
+    /// may only be misspelt.
+    #[serde(skip)]
+    pub left_out: BTreeSet<String>,
     /// The site's name and the domains it answers for.
     #[schemars(required)]
     pub site: Option<At<SiteSection>>,
@@ -50,10 +55,10 @@ pub struct Written {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SiteSection {
     /// Short name of the site: lower-case letters, digits and `-`.
-    #[schemars(required, example = "foobar")]
+    #[schemars(required, extend("examples" = ["foobar"]))]
     pub name: Option<At<String>>,
     /// The domains the site answers for. Requests for others are refused.
-    #[schemars(required, example = ["www.foobar.com", "foobar.com"])]
+    #[schemars(required, extend("examples" = [["www.foobar.com", "foobar.com"]]))]
     pub domains: Option<At<Vec<At<String>>>>,
 }
 
@@ -61,10 +66,10 @@ pub struct SiteSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServerSection {
     /// The IP address at which the other servers reach this one.
-    #[schemars(required, example = "10.0.0.11")]
+    #[schemars(required, extend("examples" = ["10.0.0.11"]))]
     pub address: Option<At<String>>,
     /// What this server does.
-    #[schemars(required, example = ["web", "app"])]
+    #[schemars(required, extend("examples" = [["web", "app"]]))]
     pub roles: Option<At<Vec<At<Role>>>>,
 }
 
@@ -72,13 +77,13 @@ pub struct ServerSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BalancerSection {
     /// Port for HTTP. Default 80.
-    #[schemars(range(min = 1, max = 65535), example = 80)]
+    #[schemars(range(min = 1, max = 65535), extend("examples" = [80]))]
     pub http: Option<At<u16>>,
     /// Port for HTTPS. Default 443.
-    #[schemars(range(min = 1, max = 65535), example = 443)]
+    #[schemars(range(min = 1, max = 65535), extend("examples" = [443]))]
     pub https: Option<At<u16>>,
     /// How a web server is chosen for a request. Default `round-robin`.
-    #[schemars(example = "round-robin")]
+    #[schemars(extend("examples" = ["round-robin"]))]
     pub algorithm: Option<At<Algorithm>>,
     /// How the balancer finds out that a web server cannot answer.
     pub health: Option<At<HealthSection>>,
@@ -90,19 +95,19 @@ pub struct BalancerSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HealthSection {
     /// Path that is asked for. Default: the web server's own health answer, which includes its app.
-    #[schemars(example = "/healthz")]
+    #[schemars(extend("examples" = ["/healthz"]))]
     pub path: Option<At<String>>,
     /// Time between two checks of one web server. Default `"1s"`.
-    #[schemars(example = "1s")]
+    #[schemars(extend("examples" = ["1s"]))]
     pub interval: Option<At<String>>,
     /// How long an answer may take; not longer than `interval`. Default `"1s"`.
-    #[schemars(example = "1s")]
+    #[schemars(extend("examples" = ["1s"]))]
     pub timeout: Option<At<String>>,
     /// Successes in a row that bring a web server back. Default 2.
-    #[schemars(range(min = 1, max = 100), example = 2)]
+    #[schemars(range(min = 1, max = 100), extend("examples" = [2]))]
     pub rise: Option<At<u32>>,
     /// Failures in a row that take a web server out. Default 2.
-    #[schemars(range(min = 1, max = 100), example = 2)]
+    #[schemars(range(min = 1, max = 100), extend("examples" = [2]))]
     pub fall: Option<At<u32>>,
 }
 
@@ -110,31 +115,31 @@ pub struct HealthSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LimitsSection {
     /// Client connections open at once, per balancer. Default 10000.
-    #[schemars(range(min = 1, max = 1_000_000), example = 10000)]
+    #[schemars(range(min = 1, max = 1_000_000), extend("examples" = [10000]))]
     pub connections: Option<At<u32>>,
     /// Connecting to a web server. Default `"2s"`.
-    #[schemars(example = "2s")]
+    #[schemars(extend("examples" = ["2s"]))]
     pub connect: Option<At<String>>,
     /// From the first byte of a request to the end of its head. Default `"10s"`.
-    #[schemars(example = "10s")]
+    #[schemars(extend("examples" = ["10s"]))]
     pub request_head: Option<At<String>>,
     /// From the end of a request to the head of the response. Default `"60s"`.
-    #[schemars(example = "60s")]
+    #[schemars(extend("examples" = ["60s"]))]
     pub response_head: Option<At<String>>,
     /// Between two bytes of a body, and of a WebSocket. Default `"60s"`.
-    #[schemars(example = "60s")]
+    #[schemars(extend("examples" = ["60s"]))]
     pub idle_body: Option<At<String>>,
     /// Between two requests of one connection. Default `"75s"`.
-    #[schemars(example = "75s")]
+    #[schemars(extend("examples" = ["75s"]))]
     pub keep_alive: Option<At<String>>,
     /// The largest request body. Default `"64MiB"`.
-    #[schemars(example = "64MiB")]
+    #[schemars(extend("examples" = ["64MiB"]))]
     pub request_body: Option<At<String>>,
     /// Web servers tried for one request, the first included. Default 3.
-    #[schemars(range(min = 1, max = 10), example = 3)]
+    #[schemars(range(min = 1, max = 10), extend("examples" = [3]))]
     pub attempts: Option<At<u32>>,
     /// Time for open requests when a balancer or web server is told to stop. Default `"30s"`.
-    #[schemars(example = "30s")]
+    #[schemars(extend("examples" = ["30s"]))]
     pub drain: Option<At<String>>,
 }
 
@@ -142,13 +147,13 @@ pub struct LimitsSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WebSection {
     /// Directory of static files inside the application. Default `"static"`; `""` for none.
-    #[schemars(example = "static")]
+    #[schemars(extend("examples" = ["static"]))]
     pub r#static: Option<At<String>>,
     /// File names tried for a directory, in order. Default `["index.html"]`.
-    #[schemars(example = ["index.html"])]
+    #[schemars(extend("examples" = [["index.html"]]))]
     pub index: Option<At<Vec<At<String>>>>,
     /// How long browsers may keep a static file. Default `"1h"`.
-    #[schemars(example = "1h")]
+    #[schemars(extend("examples" = ["1h"]))]
     pub max_age: Option<At<String>>,
 }
 
@@ -156,34 +161,34 @@ pub struct WebSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AppSection {
     /// Directory of the application, relative to the site file. Default `"app"`.
-    #[schemars(example = "app")]
+    #[schemars(extend("examples" = ["app"]))]
     pub path: Option<At<String>>,
     /// What starts one instance, run in the application's directory. No shell is involved.
-    #[schemars(required, example = ["bin/foobar"])]
+    #[schemars(required, extend("examples" = [["bin/foobar"]]))]
     pub command: Option<At<Words>>,
     /// Run once per release before its first instance. Default: nothing.
-    #[schemars(example = ["bin/foobar", "migrate"])]
+    #[schemars(extend("examples" = [["bin/foobar", "migrate"]]))]
     pub migrate: Option<At<Words>>,
     /// Processes on each app server. Default 2.
-    #[schemars(range(min = 1, max = 256), example = 2)]
+    #[schemars(range(min = 1, max = 256), extend("examples" = [2]))]
     pub instances: Option<At<u16>>,
     /// How an instance is told where to listen: a unix socket (`SOCKET`) or a port (`PORT`).
     /// Default `socket`.
-    #[schemars(example = "socket")]
+    #[schemars(extend("examples" = ["socket"]))]
     pub listen: Option<At<ListenKind>>,
     /// First port with `listen = "port"`; instance `i` gets the `i`th after it. Default 9000.
-    #[schemars(range(min = 1024, max = 65535), example = 9000)]
+    #[schemars(range(min = 1024, max = 65535), extend("examples" = [9000]))]
     pub port: Option<At<u16>>,
     /// Path that answers 2xx when the instance is ready. Default `"/healthz"`.
-    #[schemars(example = "/healthz")]
+    #[schemars(extend("examples" = ["/healthz"]))]
     pub health: Option<At<String>>,
     /// Environment variables. Secrets are named, not written: `{ secret = "name" }`.
     pub env: Option<BTreeMap<At<String>, At<Value>>>,
     /// From start to ready. Default `"60s"`.
-    #[schemars(example = "60s")]
+    #[schemars(extend("examples" = ["60s"]))]
     pub start_timeout: Option<At<String>>,
     /// From SIGTERM to SIGKILL. Default `"10s"`.
-    #[schemars(example = "10s")]
+    #[schemars(extend("examples" = ["10s"]))]
     pub stop_timeout: Option<At<String>>,
 }
 
@@ -191,27 +196,27 @@ pub struct AppSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DatabaseSection {
     /// The database server's software. Default `mariadb`.
-    #[schemars(example = "mariadb")]
+    #[schemars(extend("examples" = ["mariadb"]))]
     pub engine: Option<At<Engine>>,
     /// Copies of the primary, placed round robin on the servers with the role `database`. Default 1.
-    #[schemars(range(min = 0, max = 15), example = 1)]
+    #[schemars(range(min = 0, max = 15), extend("examples" = [1]))]
     pub replicas: Option<At<u16>>,
     /// The application's database. Default: the site's name.
-    #[schemars(example = "foobar")]
+    #[schemars(extend("examples" = ["foobar"]))]
     pub name: Option<At<String>>,
     /// The application's user. Default: the database's name. Its password is made by Mainstay.
-    #[schemars(example = "foobar")]
+    #[schemars(extend("examples" = ["foobar"]))]
     pub user: Option<At<String>>,
     /// Memory for cached pages, per database server process. Default `"128MiB"`.
-    #[schemars(example = "128MiB")]
+    #[schemars(extend("examples" = ["128MiB"]))]
     pub buffer_pool: Option<At<String>>,
     /// Further server variables of MariaDB.
     pub settings: Option<BTreeMap<At<String>, At<Scalar>>>,
     /// A replica further behind gets no reads. Default `"5s"`.
-    #[schemars(example = "5s")]
+    #[schemars(extend("examples" = ["5s"]))]
     pub max_lag: Option<At<String>>,
     /// What a commit waits for. Default `async`.
-    #[schemars(example = "async")]
+    #[schemars(extend("examples" = ["async"]))]
     pub replication: Option<At<Replication>>,
 }
 
@@ -219,7 +224,7 @@ pub struct DatabaseSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct VirtualAddressSection {
     /// A free IP address in the balancers' network; the domains point at it.
-    #[schemars(required, example = "10.0.0.10")]
+    #[schemars(required, extend("examples" = ["10.0.0.10"]))]
     pub address: Option<At<String>>,
 }
 
@@ -227,10 +232,10 @@ pub struct VirtualAddressSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TlsSection {
     /// Who signs the certificates. Default `acme`.
-    #[schemars(example = "acme")]
+    #[schemars(extend("examples" = ["acme"]))]
     pub authority: Option<At<Authority>>,
     /// Contact for the public authority.
-    #[schemars(example = "ops@foobar.com")]
+    #[schemars(extend("examples" = ["ops@foobar.com"]))]
     pub email: Option<At<String>>,
 }
 
@@ -238,10 +243,10 @@ pub struct TlsSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FirewallSection {
     /// Default true when the section is there.
-    #[schemars(example = true)]
+    #[schemars(extend("examples" = [true]))]
     pub enabled: Option<At<bool>>,
     /// Addresses and networks that may use SSH. Default: anybody.
-    #[schemars(example = ["203.0.113.0/24"])]
+    #[schemars(extend("examples" = [["203.0.113.0/24"]]))]
     pub ssh_from: Option<At<Vec<At<String>>>>,
 }
 
@@ -249,7 +254,7 @@ pub struct FirewallSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MonitoringSection {
     /// Port of every server's metrics and admin interface. Default 9400.
-    #[schemars(range(min = 1024, max = 65535), example = 9400)]
+    #[schemars(range(min = 1024, max = 65535), extend("examples" = [9400]))]
     pub port: Option<At<u16>>,
 }
 
@@ -258,6 +263,6 @@ pub struct MonitoringSection {
 pub struct AlertsSection {
     /// URLs that get a POST with a JSON body when something breaks and when it is over. A URL with a
     /// key in it is a secret: `{ secret = "name" }`.
-    #[schemars(required, example = ["https://alerts.foobar.com/mainstay"])]
+    #[schemars(required, extend("examples" = [["https://alerts.foobar.com/mainstay"]]))]
     pub webhook: Option<At<Vec<At<Value>>>>,
 }

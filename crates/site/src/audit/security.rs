@@ -1,0 +1,139 @@
+//! Pure: what lets somebody in, or listen, who should not.
+
+use crate::audit::{Finding, Kind, Severity, listed};
+use crate::topology::{Authority, EnvValue, Place, Role, Server, Site};
+
+pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
+    findings.extend(firewall(site));
+    findings.extend(ssh(site));
+    findings.extend(https(site));
+    findings.extend(authority(site));
+    findings.extend(exposed_database(site));
+    findings.extend(webhooks(site));
+}
+
+fn finding(code: &'static str, severity: Severity, at: Place) -> Finding {
+    Finding {
+        code,
+        kind: Kind::Security,
+        severity,
+        what: String::new(),
+        consequence: String::new(),
+        add: Vec::new(),
+        at,
+    }
+}
+
+/// The top of the file: for what is missing altogether.
+const TOP: Place = Place { line: 1, column: 1 };
+
+fn firewall(site: &Site) -> Option<Finding> {
+    if site.firewall.is_some() {
+        return None;
+    }
+    let database = match site.database {
+        Some(_) => "the database and ",
+        None => "",
+    };
+    Some(Finding {
+        what: "no firewall".to_owned(),
+        consequence: format!(
+            "{database}every server's internal ports can be reached by whoever reaches the servers"
+        ),
+        add: vec![
+            "[firewall]".to_owned(),
+            "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
+        ],
+        ..finding("no-firewall", Severity::High, TOP)
+    })
+}
+
+fn ssh(site: &Site) -> Option<Finding> {
+    let firewall = site.firewall.as_ref()?;
+    let anybody = firewall.ssh_from.is_empty() || firewall.ssh_from.iter().any(|n| n.bits == 0);
+    anybody.then(|| Finding {
+        what: "SSH is open to everybody".to_owned(),
+        consequence: "one guessed or stolen password or key, from anywhere, is enough for a server"
+            .to_owned(),
+        add: vec![
+            "[firewall]".to_owned(),
+            "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
+        ],
+        ..finding("ssh-open", Severity::Medium, firewall.at)
+    })
+}
+
+fn https(site: &Site) -> Option<Finding> {
+    if site.tls.is_some() {
+        return None;
+    }
+    let add = vec!["[tls]".to_owned(), "authority = \"acme\"".to_owned()];
+    Some(Finding {
+        what: "no HTTPS".to_owned(),
+        consequence:
+            "passwords and sessions can be read and changed on the way, and browsers warn \
+                      the visitors"
+                .to_owned(),
+        add,
+        ..finding("no-https", Severity::High, TOP)
+    })
+}
+
+fn authority(site: &Site) -> Option<Finding> {
+    let tls = site
+        .tls
+        .as_ref()
+        .filter(|tls| tls.authority == Authority::Local)?;
+    let public = site
+        .domains
+        .iter()
+        .find(|domain| !crate::domain::is_private(domain))?;
+    Some(Finding {
+        what: format!("`{public}` gets its certificate from the site's own authority"),
+        consequence: "browsers that were not told to trust it refuse the page".to_owned(),
+        add: vec!["[tls]".to_owned(), "authority = \"acme\"".to_owned()],
+        ..finding("local-authority", Severity::Medium, tls.at)
+    })
+}
+
+/// On up to three servers it cannot be avoided without a single point of failure elsewhere.
+fn exposed_database(site: &Site) -> Option<Finding> {
+    let both: Vec<&Server> = site
+        .servers_with(Role::Database)
+        .filter(|server| server.has(Role::Balancer))
+        .collect();
+    let first = both.first().filter(|_| site.servers.len() > 3)?;
+    let names: Vec<&str> = both.iter().map(|server| server.name.as_str()).collect();
+    let rest = first.roles.iter().filter(|role| **role != Role::Database);
+    let rest: Vec<String> = rest.map(|role| format!("\"{role}\"")).collect();
+    Some(Finding {
+        what: format!("{} faces the visitors and keeps the data", listed(&names)),
+        consequence: "whoever breaks into the balancer has the database's files".to_owned(),
+        add: vec![
+            format!("[servers.{}]", first.name),
+            format!("roles = [{}]", rest.join(", ")),
+        ],
+        ..finding("database-on-balancer", Severity::Medium, first.roles_at)
+    })
+}
+
+fn webhooks(site: &Site) -> Option<Finding> {
+    let plain = site
+        .alerts
+        .webhooks
+        .iter()
+        .find_map(|webhook| match &webhook.url {
+            EnvValue::Plain(url) if url.starts_with("http://") => Some((url, webhook.at)),
+            _ => None,
+        });
+    let (url, at) = plain?;
+    Some(Finding {
+        what: format!("alerts go to {url} in the clear"),
+        consequence: "who is on the way reads what is broken, and can swallow the alert".to_owned(),
+        add: vec![
+            "[alerts]".to_owned(),
+            format!("webhook = [\"{}\"]", url.replacen("http", "https", 1)),
+        ],
+        ..finding("alerts-in-the-clear", Severity::Low, at)
+    })
+}

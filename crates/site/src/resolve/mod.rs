@@ -1,0 +1,52 @@
+//! Pure: `Written` → `Site`: every default filled in, every name checked. One file per section; this
+//! one only puts them together. A section with a problem still yields a value, so that the others can
+//! be checked against it, but the site is handed out only when there is no problem at all.
+
+mod app;
+mod balancer;
+mod database;
+mod environment;
+mod firewall;
+mod monitoring;
+mod ports;
+mod roles;
+mod servers;
+mod setting;
+mod site;
+mod tls;
+mod virtual_address;
+mod web;
+
+pub(crate) use balancer::HEALTH_PATH;
+
+use crate::problem::{Problem, sorted};
+use crate::source::{Problems, Source};
+use crate::topology::Site;
+use crate::written::Written;
+
+/// What the file means. `source` is the text it was read from, for the places in the problems.
+pub fn resolve(written: &Written, source: Source<'_>) -> (Option<Site>, Vec<Problem>) {
+    let mut problems = Problems::new(source);
+    let names = site::resolve(written, &mut problems);
+    let servers = servers::resolve(written, &mut problems);
+    let tls = tls::resolve(written, &names.domains, &mut problems);
+    let site = Site {
+        file: source.file.to_owned(),
+        balancer: balancer::resolve(written, &mut problems),
+        web: web::resolve(written, &mut problems),
+        app: app::resolve(written, &mut problems),
+        database: database::resolve(written, &names.name, &servers, &mut problems),
+        virtual_address: virtual_address::resolve(written, &servers, &mut problems),
+        tls,
+        firewall: firewall::resolve(written, &mut problems),
+        monitoring: monitoring::resolve(written, &mut problems),
+        alerts: monitoring::alerts(written, &mut problems),
+        name: names.name,
+        domains: names.domains,
+        servers,
+    };
+    roles::check(written, &site, &mut problems);
+    ports::check(written, &site, &mut problems);
+    let complete = problems.list.is_empty() && written.left_out.is_empty();
+    (complete.then_some(site), sorted(problems.list))
+}

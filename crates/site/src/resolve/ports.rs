@@ -1,0 +1,107 @@
+//! Pure: do the ports that the file chooses stay clear of each other and of Mainstay's own? Checked
+//! for all servers as if they were one, so that a role can be moved to another server at any time.
+
+use std::ops::RangeInclusive;
+
+use crate::at::{At, Span};
+use crate::derive::port;
+use crate::problem::Code;
+use crate::source::Problems;
+use crate::topology::{Listen, Site};
+use crate::written::Written;
+
+/// Who takes which ports, and where the file says so.
+struct Use {
+    who: &'static str,
+    ports: RangeInclusive<u16>,
+    /// None: Mainstay's own choice.
+    at: Option<Span>,
+}
+
+pub(super) fn check(written: &Written, site: &Site, problems: &mut Problems<'_>) {
+    let uses = uses(written, site, problems);
+    for (index, later) in uses.iter().enumerate() {
+        for earlier in uses.iter().take(index) {
+            let overlap = later.ports.start() <= earlier.ports.end()
+                && earlier.ports.start() <= later.ports.end();
+            let Some(at) = later
+                .at
+                .as_ref()
+                .or(earlier.at.as_ref())
+                .filter(|_| overlap)
+            else {
+                continue;
+            };
+            let first = later.ports.start().max(earlier.ports.start());
+            let what = format!("port {first} is for {} and for {}", earlier.who, later.who);
+            problems.add(Code::Conflict, at, what, "another port");
+        }
+    }
+}
+
+fn uses(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Vec<Use> {
+    let balancer = written.balancer.as_ref().map(|at| &at.value);
+    let monitoring = written.monitoring.as_ref().map(|at| &at.value);
+    let at = |written: Option<&At<u16>>| written.map(|at| at.span.clone());
+    let one = |who, port, at| Use {
+        who,
+        ports: port..=port,
+        at,
+    };
+    let mut uses = vec![
+        one("the web servers", port::WEB, None),
+        Use {
+            who: "the database",
+            ports: port::SQL..=port::LAST_MEMBER,
+            at: None,
+        },
+        one(
+            "HTTP",
+            site.balancer.http,
+            at(balancer.and_then(|b| b.http.as_ref())),
+        ),
+        one(
+            "HTTPS",
+            site.balancer.https,
+            at(balancer.and_then(|b| b.https.as_ref())),
+        ),
+        one(
+            "monitoring",
+            site.monitoring.port,
+            at(monitoring.and_then(|m| m.port.as_ref())),
+        ),
+    ];
+    uses.extend(app_ports(written, site, problems));
+    uses
+}
+
+fn app_ports(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Option<Use> {
+    let app = site.app.as_ref()?;
+    let section = written.app.as_ref()?;
+    let Listen::Port { first } = app.listen else {
+        return None;
+    };
+    let at = [
+        section.value.port.as_ref(),
+        section.value.instances.as_ref(),
+    ];
+    let at = at
+        .into_iter()
+        .flatten()
+        .next()
+        .map_or(&section.span, |at| &at.span);
+    let last = u32::from(first) + u32::from(app.instances) - 1;
+    let Ok(last) = u16::try_from(last) else {
+        let what = format!(
+            "{} instances from port {first} would end above 65535",
+            app.instances
+        );
+        problems.add(Code::OutOfRange, at, what, "a lower `port`");
+        return None;
+    };
+    Some(Use {
+        who: "the application's instances",
+        ports: first..=last,
+        at: Some(at.clone()),
+    })
+}
