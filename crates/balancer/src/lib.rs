@@ -1,1 +1,24 @@
-//! (skeleton)
+//! The balancer: listeners, TLS, choosing an endpoint, health checks, retries. HAProxy's place.
+//!
+//! The modules stand in the order a request meets them; `exchange` is its whole life.
+//!
+//! Must not know: web, app, sql-router, database, agent.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod run;
+pub mod snapshot;
+
+mod state;
+mod worker;
+
+mod exchange;
+mod prepare;
+
+pub mod choose;
+pub mod headers;
+pub mod retry;
+
+mod answer;
+pub mod health;
+mod metrics;

@@ -81,6 +81,11 @@ impl Copy {
         self.moved
     }
 
+    /// Whether there is, or was, a body to take from the source.
+    pub fn has_body(&self) -> bool {
+        self.moved > 0 || self.ready > 0 || !matches!(self.body, Body::Done)
+    }
+
     /// Whether anything at all has been written.
     pub fn has_sent(&self) -> bool {
         self.head_sent > 0 || self.moved > 0
@@ -98,6 +103,17 @@ impl Copy {
 
     fn head_left(&self) -> usize {
         self.head.len() - self.head_sent
+    }
+
+    /// Begins anew, for another upstream. Possible as long as no byte of a body has been taken.
+    pub fn restart(&mut self) -> bool {
+        let possible = self.moved == 0 && self.ready == 0;
+        if possible {
+            self.head_sent = 0;
+            self.broken = false;
+            self.flushed = false;
+        }
+        possible
     }
 
     /// The head's allocation, for the next one.

@@ -84,6 +84,11 @@ impl Watch {
         self.entries.borrow().len()
     }
 
+    /// Milliseconds since this watch began, a tick old at most.
+    pub fn now_ms(&self) -> u64 {
+        self.now.get()
+    }
+
     /// From now on an idle connection is late at once.
     pub fn drain(&self) {
         self.draining.set(true);

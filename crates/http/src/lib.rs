@@ -10,6 +10,7 @@ pub mod limits;
 pub mod workers;
 
 pub mod deadline;
+pub mod front;
 pub mod stream;
 pub mod tls;
 

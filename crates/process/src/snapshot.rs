@@ -24,6 +24,11 @@ impl<T> Shared<T> {
         self.0.load_full()
     }
 
+    /// Whether `known` is still the value in force. Cheaper than `load`: no count is touched.
+    pub fn is(&self, known: &Arc<T>) -> bool {
+        Arc::ptr_eq(&self.0.load(), known)
+    }
+
     pub fn store(&self, value: T) {
         self.0.store(Arc::new(value));
     }

@@ -2,6 +2,8 @@
 //!
 //! Format: Prometheus/OpenMetrics text exposition, version 1.0.0.
 
+use std::fmt::{self, Write as _};
+
 pub use prometheus_client::encoding::EncodeLabelSet;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::family::Family;
@@ -49,6 +51,38 @@ pub fn with_labels(text: &str, labels: &str) -> String {
         out.push('\n');
     }
     out
+}
+
+/// An exposition written by hand, by those whose counters are not in a registry because they are kept
+/// per thread.
+#[derive(Debug, Default)]
+pub struct Exposition(String);
+
+impl Exposition {
+    /// Begins a family. `kind`: `counter`, `gauge` or `histogram`.
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) -> &mut Self {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        self
+    }
+
+    /// One sample. `labels`: `name="value",…` or empty.
+    pub fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) -> &mut Self {
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}\n"));
+        } else {
+            self.line(format_args!("{name}{{{labels}}} {value}\n"));
+        }
+        self
+    }
+
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        self.0.write_fmt(line).unwrap_or_default();
+    }
 }
 
 #[cfg(test)]

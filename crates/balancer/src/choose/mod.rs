@@ -1,0 +1,3 @@
+//! Pure: which endpoint a request goes to.
+
+pub mod round_robin;

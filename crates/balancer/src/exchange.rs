@@ -1,0 +1,454 @@
+//! The life of a request, top to bottom: read, prepare, choose, send, wait, relay; on failure, again.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::body::{Framing, framing};
+use http::client::{self, Address, Times, Upstream};
+use http::copy::Copy;
+use http::head::{self, Storage};
+use http::limits;
+use http::server::Connection;
+use http::{Fault, Kind, Phase, Side, upgrade};
+use telemetry::access_log;
+
+use crate::answer;
+use crate::choose::round_robin;
+use crate::headers::{self, After};
+use crate::prepare::{Line, Prepared, Refusal, Terms, Traits, prepare};
+use crate::retry::{Attempt, Verdict, verdict};
+use crate::worker::{Peer, View, Worker};
+
+/// What is left of a refused request is read and dropped up to here, so that the client sees our answer
+/// and not a reset.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How an exchange ended.
+#[derive(Debug)]
+struct Outcome {
+    status: u16,
+    bytes: u64,
+    endpoint: Option<usize>,
+    attempts: u32,
+    fault: Option<Fault>,
+    /// The client's connection can take another request.
+    keep: bool,
+}
+
+impl Outcome {
+    fn ours(status: u16, fault: Option<Fault>, keep: bool) -> Self {
+        Self {
+            status,
+            bytes: 0,
+            endpoint: None,
+            attempts: 0,
+            fault,
+            keep,
+        }
+    }
+}
+
+/// Serves a client's connection until it ends.
+pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Peer) {
+    let mut line = Line::default();
+    let mut scratch = Vec::new();
+    loop {
+        let view = worker.view();
+        let limits = &view.state.target.limits;
+        let read = client
+            .read_head(limits.keep_alive, limits.request_head)
+            .await;
+        drop(view);
+        let length = match read {
+            Ok(None) => break,
+            Ok(Some(length)) => Ok(length),
+            Err(fault) if fault.kind == Kind::Closed => break,
+            Err(fault) => Err(fault),
+        };
+        let view = worker.view();
+        let started = Instant::now();
+        worker.request_id(&mut line.id);
+        let outcome = match length {
+            Ok(length) => one(&view, &mut client, peer, length, &mut line, &mut scratch).await,
+            Err(why) => {
+                let refusal = Refusal {
+                    status: why.status(),
+                    why,
+                    keep: false,
+                    is_head: false,
+                };
+                refuse(&view, &mut client, &refusal, &line).await
+            }
+        };
+        record(worker, &view, peer, &line, &outcome, started);
+        if !outcome.keep || worker.watch.draining() {
+            break;
+        }
+    }
+    // A TLS client is told that this is the end and not a cut (RFC 8446 section 6.1).
+    if peer.secure {
+        client.linger(0, LINGER).await;
+    }
+}
+
+/// One request, whose head of `length` bytes is in the buffer.
+async fn one(
+    view: &View,
+    client: &mut Connection,
+    peer: Peer,
+    length: usize,
+    line: &mut Line,
+    scratch: &mut Vec<u8>,
+) -> Outcome {
+    let target = &view.state.target;
+    let terms = Terms {
+        client: peer.address.ip(),
+        scheme: peer.scheme(),
+        domains: &target.domains,
+        request_body: target.limits.request_body,
+    };
+    let bytes = client.buffer.filled();
+    match prepare(bytes, length, &terms, line, std::mem::take(scratch)) {
+        Ok(prepared) => {
+            client.buffer.consume(prepared.taken);
+            forward(view, client, prepared, &line.id, scratch).await
+        }
+        Err(refusal) => {
+            client.buffer.consume(length);
+            refuse(view, client, &refusal, line).await
+        }
+    }
+}
+
+/// Sends the request to one endpoint after the other until one answers or no more may be asked.
+async fn forward(
+    view: &View,
+    client: &mut Connection,
+    prepared: Prepared,
+    id: &str,
+    scratch: &mut Vec<u8>,
+) -> Outcome {
+    let limits = &view.state.target.limits;
+    let traits = prepared.traits;
+    let mut request = Copy::new(prepared.outgoing, prepared.framing, limits.request_body);
+    let mut tried = Vec::new();
+    let (mut attempts, mut fresh) = (0, false);
+    loop {
+        let turn = view.state.turn.fetch_add(1, Relaxed);
+        let Some(index) = round_robin::choose(&view.state.rotation, turn, &tried) else {
+            let status = if attempts == 0 { 503 } else { 502 };
+            return give_up(view, client, status, None, &request, traits, id, attempts).await;
+        };
+        if !fresh {
+            attempts += 1;
+        }
+        let upgrade = prepared.upgrade.as_deref();
+        let tried_now = attempt(
+            view,
+            client,
+            index,
+            fresh,
+            &mut request,
+            traits,
+            upgrade,
+            id,
+        )
+        .await;
+        let (fault, reused) = match tried_now {
+            Ok(mut outcome) => {
+                *scratch = request.into_head();
+                outcome.attempts = attempts;
+                return outcome;
+            }
+            Err(failed) => failed,
+        };
+        let sent = request.has_sent();
+        let attempt = Attempt {
+            sent,
+            reused,
+            idempotent: traits.idempotent,
+            replayable: request.restart(),
+            number: attempts,
+            limit: limits.attempts,
+        };
+        match verdict(&attempt, &fault) {
+            Verdict::TryFresh => fresh = true,
+            Verdict::TryAnother => {
+                count_failure(view, index);
+                tried.push(index);
+                fresh = false;
+            }
+            Verdict::GiveUp => {
+                if fault.side == Side::Upstream {
+                    count_failure(view, index);
+                }
+                let status = fault.status();
+                let mut outcome = give_up(
+                    view,
+                    client,
+                    status,
+                    Some(fault),
+                    &request,
+                    traits,
+                    id,
+                    attempts,
+                )
+                .await;
+                outcome.endpoint = Some(index);
+                return outcome;
+            }
+        }
+    }
+}
+
+fn count_failure(view: &View, index: usize) {
+    if let Some(endpoint) = view.state.endpoints.get(index) {
+        endpoint.counters.failures.fetch_add(1, Relaxed);
+    }
+}
+
+/// One endpoint asked once. An error means that nothing was written to the client; with it, whether the
+/// connection was a kept one.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one exchange's facts; a struct would only rename them"
+)]
+async fn attempt(
+    view: &View,
+    client: &mut Connection,
+    index: usize,
+    fresh: bool,
+    request: &mut Copy,
+    traits: Traits,
+    upgrade: Option<&str>,
+    id: &str,
+) -> Result<Outcome, (Fault, bool)> {
+    let limits = &view.state.target.limits;
+    let times = Times {
+        response_head: limits.response_head,
+        idle_body: limits.idle_body,
+    };
+    let (Some(endpoint), Some(pool)) = (view.state.endpoints.get(index), view.pools.get(index))
+    else {
+        return Err((Fault::upstream(Phase::Connect, Kind::Closed), false));
+    };
+    if fresh {
+        // One kept connection was dead: its neighbours are no better.
+        pool.clear();
+    }
+    let mut upstream = match pool.checkout() {
+        Some(kept) => kept,
+        None => client::connect(
+            &Address::Tcp(endpoint.address),
+            &client.deadline,
+            limits.connect,
+        )
+        .await
+        .map_err(|fault| (fault, false))?,
+    };
+    let reused = upstream.reused;
+    let counters = &endpoint.counters;
+    counters.open.fetch_add(1, Relaxed);
+    let result = converse(client, &mut upstream, request, traits, upgrade, times, id).await;
+    counters.open.fetch_sub(1, Relaxed);
+    let (mut outcome, reusable) = result.map_err(|fault| (fault, reused))?;
+    counters.requests.fetch_add(1, Relaxed);
+    if outcome
+        .fault
+        .is_some_and(|fault| fault.side == Side::Upstream)
+    {
+        counters.failures.fetch_add(1, Relaxed);
+    }
+    if reusable && request.is_complete() {
+        pool.give_back(upstream, Instant::now());
+    }
+    outcome.endpoint = Some(index);
+    Ok(outcome)
+}
+
+/// Request and response over one connection. The flag: the connection can serve another request.
+async fn converse(
+    client: &mut Connection,
+    upstream: &mut Upstream,
+    request: &mut Copy,
+    traits: Traits,
+    upgrade: Option<&str>,
+    times: Times,
+    id: &str,
+) -> Result<(Outcome, bool), Fault> {
+    let malformed = |kind| Fault::upstream(Phase::ResponseHead, kind);
+    for _ in 0..limits::INFORMATIONAL {
+        let length = client::read_head(client, upstream, request, times).await?;
+        let bytes = upstream.buffer.filled().get(..length).unwrap_or_default();
+        let mut storage = Storage::new();
+        let head = head::response(bytes, &mut storage).map_err(malformed)?;
+        let status = head.status;
+        if status == 101 {
+            let Some(protocol) = upgrade else {
+                return Err(malformed(Kind::Malformed("101 without a wish to upgrade")));
+            };
+            let mut switch = Vec::new();
+            headers::informational(&head, Some(protocol), &mut switch);
+            upstream.buffer.consume(length);
+            let moved = upgrade::tunnel(client, upstream, switch, times.idle_body).await;
+            let outcome = Outcome::ours(101, None, false);
+            return Ok((
+                Outcome {
+                    bytes: moved.to_client,
+                    ..outcome
+                },
+                false,
+            ));
+        }
+        if status < 200 {
+            let mut informational = Vec::new();
+            headers::informational(&head, None, &mut informational);
+            upstream.buffer.consume(length);
+            // RFC 9110 section 15.2: not to an HTTP/1.0 client.
+            if traits.minor == 1 {
+                client.write_all(&informational, times.idle_body).await?;
+            }
+            continue;
+        }
+        let method = if traits.is_head { "HEAD" } else { "" };
+        let framing = framing::of_response(&head, method).map_err(malformed)?;
+        let decode = framing == Framing::Chunked && traits.minor == 0;
+        let keep =
+            traits.keep && framing != Framing::UntilClose && !decode && request.is_complete();
+        let after = match (keep, traits.minor) {
+            (false, _) => After::Close,
+            (true, 0) => After::KeepOld,
+            (true, _) => After::Keep,
+        };
+        let kept_upstream = framing != Framing::UntilClose
+            && match head.minor {
+                0 => head.fields.has_token("connection", "keep-alive"),
+                _ => !head.fields.has_token("connection", "close"),
+            };
+        let mut out = Vec::with_capacity(length + 128);
+        headers::incoming(
+            &head,
+            framing == Framing::Chunked && !decode,
+            after,
+            id,
+            &mut out,
+        );
+        upstream.buffer.consume(length);
+        let mut response = Copy::new(out, framing, u64::MAX);
+        if decode {
+            response = response.decoded();
+        }
+        let relayed = client::relay(client, upstream, request, &mut response, times).await;
+        let fault = relayed.err();
+        let keep = keep && fault.is_none();
+        let bytes = response.moved();
+        let outcome = Outcome {
+            status,
+            bytes,
+            endpoint: None,
+            attempts: 0,
+            fault,
+            keep,
+        };
+        return Ok((outcome, kept_upstream && fault.is_none()));
+    }
+    Err(malformed(Kind::Malformed(
+        "too many informational responses",
+    )))
+}
+
+/// Tells the client that nobody answered.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one exchange's facts; a struct would only rename them"
+)]
+async fn give_up(
+    view: &View,
+    client: &mut Connection,
+    status: u16,
+    fault: Option<Fault>,
+    request: &Copy,
+    traits: Traits,
+    id: &str,
+    attempts: u32,
+) -> Outcome {
+    let refusal = Refusal {
+        status,
+        why: fault.unwrap_or(Fault::upstream(Phase::Connect, Kind::Closed)),
+        // What is left of a body stands before the next request.
+        keep: traits.keep && !request.has_body(),
+        is_head: traits.is_head,
+    };
+    let mut outcome = answer(view, client, &refusal, id).await;
+    outcome.fault = Some(refusal.why);
+    outcome.attempts = attempts;
+    outcome
+}
+
+async fn refuse(view: &View, client: &mut Connection, refusal: &Refusal, line: &Line) -> Outcome {
+    answer(view, client, refusal, &line.id).await
+}
+
+async fn answer(view: &View, client: &mut Connection, refusal: &Refusal, id: &str) -> Outcome {
+    let mut out = Vec::new();
+    answer::error(
+        refusal.status,
+        id,
+        !refusal.is_head,
+        !refusal.keep,
+        &mut out,
+    );
+    let within = view.state.target.limits.idle_body;
+    let written = client.write_all(&out, within).await;
+    let keep = refusal.keep && written.is_ok();
+    if written.is_ok() && !keep {
+        client.linger(LINGER_BYTES, LINGER).await;
+    }
+    let mut outcome = Outcome::ours(refusal.status, Some(refusal.why), keep);
+    outcome.bytes = out.len() as u64;
+    outcome
+}
+
+/// Counts and logs what happened.
+fn record(
+    worker: &Worker,
+    view: &View,
+    peer: Peer,
+    line: &Line,
+    outcome: &Outcome,
+    started: Instant,
+) {
+    let took = started.elapsed();
+    worker.counts.add(outcome.status, took, outcome.bytes);
+    let endpoint = outcome
+        .endpoint
+        .and_then(|index| view.state.endpoints.get(index));
+    let at = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let fault = outcome
+        .fault
+        .map(|fault| fault.to_string())
+        .unwrap_or_default();
+    let mut client = String::with_capacity(40);
+    // Writing to a String cannot fail.
+    std::fmt::Write::write_fmt(&mut client, format_args!("{}", peer.address.ip()))
+        .unwrap_or_default();
+    worker.log(&access_log::Exchange {
+        at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        request_id: &line.id,
+        client: &client,
+        scheme: peer.scheme(),
+        host: &line.host,
+        method: &line.method,
+        target: &line.target,
+        status: outcome.status,
+        bytes: outcome.bytes,
+        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        endpoint: endpoint.map_or("", |endpoint| endpoint.name.as_str()),
+        attempts: outcome.attempts,
+        fault: &fault,
+    });
+}

@@ -1,0 +1,191 @@
+//! Pure: heads as they go on: what is removed, added and rewritten on each way.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use http::body::Framing;
+use http::head::forwarded::{is_disguised, is_forwarding, stops_here};
+use http::head::{RequestHead, ResponseHead};
+
+/// What the balancer says of a request to those behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub client: IpAddr,
+    pub scheme: &'a str,
+    pub host: &'a str,
+    pub request_id: &'a str,
+}
+
+/// Writes the request head for an endpoint: always HTTP/1.1, origin-form, one Host, our own account of
+/// where the request came from in place of the client's.
+pub fn outgoing(
+    head: &RequestHead<'_, '_>,
+    path: &str,
+    framing: Framing,
+    upgrade: Option<&str>,
+    origin: &Origin<'_>,
+    out: &mut Vec<u8>,
+) {
+    put(
+        out,
+        &[
+            head.method.as_bytes(),
+            b" ",
+            path.as_bytes(),
+            b" HTTP/1.1\r\nHost: ",
+        ],
+    );
+    put(out, &[origin.host.as_bytes(), b"\r\n"]);
+    for (name, value) in head.fields.iter() {
+        let ours = name.eq_ignore_ascii_case("host")
+            || name.eq_ignore_ascii_case("x-request-id")
+            || is_forwarding(name)
+            || is_disguised(name)
+            || stops_here(head.fields, name);
+        if !ours {
+            put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
+        }
+    }
+    if framing == Framing::Chunked {
+        put(out, &[b"Transfer-Encoding: chunked\r\n"]);
+    }
+    if let Some(protocol) = upgrade {
+        put(
+            out,
+            &[
+                b"Connection: upgrade\r\nUpgrade: ",
+                protocol.as_bytes(),
+                b"\r\n",
+            ],
+        );
+    }
+    put(out, &[b"X-Forwarded-For: "]);
+    // Writing to a Vec cannot fail.
+    write!(out, "{}", origin.client).unwrap_or_default();
+    put(out, &[b"\r\nX-Forwarded-Proto: ", origin.scheme.as_bytes()]);
+    put(out, &[b"\r\nX-Forwarded-Host: ", origin.host.as_bytes()]);
+    put(
+        out,
+        &[
+            b"\r\nX-Request-Id: ",
+            origin.request_id.as_bytes(),
+            b"\r\n\r\n",
+        ],
+    );
+}
+
+/// How the connection to the client goes on after this response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// HTTP/1.1's default: nothing need be said.
+    Keep,
+    /// An HTTP/1.0 client has asked for it.
+    KeepOld,
+    Close,
+}
+
+/// Writes the response head for the client.
+pub fn incoming(
+    head: &ResponseHead<'_, '_>,
+    chunked: bool,
+    after: After,
+    request_id: &str,
+    out: &mut Vec<u8>,
+) {
+    // Writing to a Vec cannot fail.
+    write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
+    put(out, &[head.reason.as_bytes(), b"\r\n"]);
+    for (name, value) in head.fields.iter() {
+        if !stops_here(head.fields, name) && !name.eq_ignore_ascii_case("x-request-id") {
+            put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
+        }
+    }
+    if chunked {
+        put(out, &[b"Transfer-Encoding: chunked\r\n"]);
+    }
+    match after {
+        After::Keep => {}
+        After::KeepOld => put(out, &[b"Connection: keep-alive\r\n"]),
+        After::Close => put(out, &[b"Connection: close\r\n"]),
+    }
+    put(
+        out,
+        &[b"X-Request-Id: ", request_id.as_bytes(), b"\r\n\r\n"],
+    );
+}
+
+/// Writes `101 Switching Protocols`, or another informational response, as it came but for the fields
+/// of the connection behind us.
+pub fn informational(head: &ResponseHead<'_, '_>, upgrade: Option<&str>, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
+    put(out, &[head.reason.as_bytes(), b"\r\n"]);
+    for (name, value) in head.fields.iter() {
+        if !stops_here(head.fields, name) {
+            put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
+        }
+    }
+    if let Some(protocol) = upgrade {
+        put(
+            out,
+            &[
+                b"Connection: upgrade\r\nUpgrade: ",
+                protocol.as_bytes(),
+                b"\r\n",
+            ],
+        );
+    }
+    put(out, &[b"\r\n"]);
+}
+
+fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::head::{Storage, request, response};
+
+    use super::*;
+
+    const ORIGIN: Origin<'_> = Origin {
+        client: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
+        scheme: "https",
+        host: "www.foobar.com",
+        request_id: "abc",
+    };
+
+    #[test]
+    fn a_client_cannot_claim_where_it_comes_from() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: www.foobar.com\r\nX-Forwarded-For: 1.2.3.4\r\n\
+            X_Forwarded_For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n\
+            Connection: close, X-Secret\r\nX-Secret: 1\r\nX-Request-Id: mine\r\nAccept: */*\r\n\r\n";
+        let mut storage = Storage::new();
+        let head = request(bytes, &mut storage).unwrap();
+        let mut out = Vec::new();
+        outgoing(&head, "/", Framing::None, None, &ORIGIN, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nAccept: */*\r\n\
+             X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: www.foobar.com\r\nX-Request-Id: abc\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_response_keeps_its_fields_and_gets_our_connection() {
+        let bytes = b"HTTP/1.1 200 OK\r\nServer: x\r\nConnection: keep-alive\r\n\
+            Keep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n";
+        let mut storage = Storage::new();
+        let head = response(bytes, &mut storage).unwrap();
+        let mut out = Vec::new();
+        incoming(&head, true, After::Close, "abc", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "HTTP/1.1 200 OK\r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
+             Transfer-Encoding: chunked\r\nConnection: close\r\nX-Request-Id: abc\r\n\r\n"
+        );
+    }
+}

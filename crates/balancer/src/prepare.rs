@@ -1,0 +1,274 @@
+//! Pure: from a request's bytes to what is sent to an endpoint, or to the status of a refusal.
+
+use std::net::IpAddr;
+
+use http::body::{Framing, framing};
+use http::head::{self, RequestHead, Storage};
+use http::{Fault, Kind, Phase};
+
+use crate::headers::{self, Origin};
+
+/// Paths of our own between balancer and web server; not for visitors.
+const INTERNAL: &str = "/.mainstay/";
+
+/// What the rest of an exchange needs to know of a request.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The head as it goes on, with the body when all of it was there.
+    pub(crate) outgoing: Vec<u8>,
+    /// Of what is still to be sent.
+    pub(crate) framing: Framing,
+    /// Bytes of the client's buffer that `outgoing` contains.
+    pub(crate) taken: usize,
+    pub(crate) traits: Traits,
+    pub(crate) upgrade: Option<String>,
+}
+
+/// What a request says about itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traits {
+    pub(crate) is_head: bool,
+    pub(crate) idempotent: bool,
+    pub(crate) minor: u8,
+    /// The client will send another request on this connection.
+    pub(crate) keep: bool,
+}
+
+/// Text for the access log; reused from request to request.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) host: String,
+}
+
+/// Why a request goes nowhere.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) why: Fault,
+    /// The request was well-formed: the connection can go on.
+    pub(crate) keep: bool,
+    pub(crate) is_head: bool,
+}
+
+/// Who asks, and what is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) client: IpAddr,
+    pub(crate) scheme: &'a str,
+    pub(crate) domains: &'a [String],
+    pub(crate) request_body: u64,
+}
+
+/// `bytes`: what is buffered, of which `length` is the head.
+pub(crate) fn prepare(
+    bytes: &[u8],
+    length: usize,
+    terms: &Terms<'_>,
+    line: &mut Line,
+    mut outgoing: Vec<u8>,
+) -> Result<Prepared, Refusal> {
+    let malformed = |kind: Kind| {
+        let why = Fault::client(Phase::RequestHead, kind);
+        Refusal {
+            status: why.status(),
+            why,
+            keep: false,
+            is_head: false,
+        }
+    };
+    let (head_bytes, rest) = bytes
+        .split_at_checked(length)
+        .ok_or(malformed(Kind::Malformed("the head")))?;
+    let mut storage = Storage::new();
+    let head = head::request(head_bytes, &mut storage).map_err(malformed)?;
+    replace(&mut line.method, head.method);
+    replace(&mut line.target, head.target);
+    let (authority, path) = target(&head);
+    replace(&mut line.host, authority);
+    let framing = framing::of_request(&head).map_err(malformed)?;
+    let traits = traits(&head);
+    let refuse = |status, what| Refusal {
+        status,
+        why: Fault::client(Phase::RequestHead, Kind::Malformed(what)),
+        keep: traits.keep && framing == Framing::None,
+        is_head: traits.is_head,
+    };
+    if !serves(terms.domains, authority) {
+        return Err(refuse(421, "a host that is not this site's"));
+    }
+    if path.starts_with(INTERNAL) {
+        return Err(refuse(404, "an internal path"));
+    }
+    if matches!(framing, Framing::Length(length) if length > terms.request_body) {
+        return Err(refuse(413, "a request body over the limit"));
+    }
+    let upgrade = upgrade(&head);
+    let origin = Origin {
+        client: terms.client,
+        scheme: terms.scheme,
+        host: authority,
+        request_id: &line.id,
+    };
+    headers::outgoing(&head, path, framing, upgrade, &origin, &mut outgoing);
+    // A body that is all here goes along: one write, and the request can be repeated.
+    let whole = match framing {
+        Framing::Length(length) => usize::try_from(length).ok().and_then(|n| rest.get(..n)),
+        _ => None,
+    };
+    let (framing, body) = match whole {
+        Some(body) => (Framing::None, body),
+        None => (framing, &[][..]),
+    };
+    outgoing.extend_from_slice(body);
+    let upgrade = upgrade.map(str::to_owned);
+    Ok(Prepared {
+        outgoing,
+        framing,
+        taken: length + body.len(),
+        traits,
+        upgrade,
+    })
+}
+
+fn replace(text: &mut String, with: &str) {
+    text.clear();
+    text.push_str(with);
+}
+
+fn traits(head: &RequestHead<'_, '_>) -> Traits {
+    let keep = match head.minor {
+        0 => head.fields.has_token("connection", "keep-alive"),
+        _ => !head.fields.has_token("connection", "close"),
+    };
+    Traits {
+        is_head: head.method == "HEAD",
+        // RFC 9110 section 9.2.2.
+        idempotent: matches!(
+            head.method,
+            "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
+        ),
+        minor: head.minor,
+        keep,
+    }
+}
+
+/// Host and origin-form target. An absolute-form target overrides Host (RFC 9112 section 3.2.2).
+fn target<'b>(head: &RequestHead<'_, 'b>) -> (&'b str, &'b str) {
+    match head::parse::absolute(head.target) {
+        Some((authority, path)) if path.starts_with('/') => (authority, path),
+        Some((authority, _)) => (authority, "/"),
+        None => (head.fields.text("host").unwrap_or_default(), head.target),
+    }
+}
+
+/// Whether the host is one of the site's, without its port. HTTP/1.0 without a Host is served.
+fn serves(domains: &[String], authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.is_empty()
+        || domains
+            .iter()
+            .any(|domain| domain.eq_ignore_ascii_case(host))
+}
+
+/// The protocol a client wants to change to (RFC 9110 section 7.8).
+fn upgrade<'b>(head: &RequestHead<'_, 'b>) -> Option<&'b str> {
+    let wanted = head.minor == 1 && head.fields.has_token("connection", "upgrade");
+    // h2c would let a client speak past us to the endpoint.
+    head.fields
+        .text("upgrade")
+        .filter(|protocol| wanted && !protocol.eq_ignore_ascii_case("h2c"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<(String, Framing), u16> {
+        let domains = ["www.foobar.com".to_owned()];
+        let terms = Terms {
+            client: [192, 0, 2, 7].into(),
+            scheme: "http",
+            domains: &domains,
+            request_body: 10,
+        };
+        let length = head::find_end(text.as_bytes(), 0).unwrap();
+        let mut line = Line {
+            id: "abc".to_owned(),
+            ..Line::default()
+        };
+        prepare(text.as_bytes(), length, &terms, &mut line, Vec::new())
+            .map(|prepared| {
+                (
+                    String::from_utf8(prepared.outgoing).unwrap(),
+                    prepared.framing,
+                )
+            })
+            .map_err(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn a_small_body_goes_along() {
+        let text = "POST /a HTTP/1.1\r\nHost: www.foobar.com\r\nContent-Length: 3\r\n\r\nabcGET";
+        let (outgoing, framing) = check(text).unwrap();
+        assert!(outgoing.ends_with("\r\n\r\nabc"), "{outgoing}");
+        assert_eq!(framing, Framing::None);
+        let (outgoing, framing) = check(&text.replace(": 3", ": 9")).unwrap();
+        assert!(outgoing.ends_with("\r\n\r\n"), "{outgoing}");
+        assert_eq!(framing, Framing::Length(9));
+    }
+
+    #[test]
+    fn only_this_site_is_served() {
+        let get = |host: &str| check(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).is_ok();
+        assert!(get("www.foobar.com"));
+        assert!(get("WWW.FOOBAR.COM:8080"));
+        assert!(get("www.foobar.com."));
+        assert!(!get("foobar.com"));
+        assert!(!get("www.foobar.com.evil"));
+    }
+
+    #[test]
+    fn refusals() {
+        let host = "Host: www.foobar.com\r\n";
+        assert_eq!(
+            check(&format!("GET /.mainstay/health HTTP/1.1\r\n{host}\r\n")),
+            Err(404)
+        );
+        let large = format!("POST / HTTP/1.1\r\n{host}Content-Length: 11\r\n\r\n");
+        assert_eq!(check(&large), Err(413));
+        assert_eq!(
+            check(&format!("GET / HTTP/1.1\r\n{host}{host}\r\n")),
+            Err(400)
+        );
+    }
+
+    #[test]
+    fn the_authority_of_an_absolute_target_is_the_host() {
+        let (outgoing, _) =
+            check("GET http://www.foobar.com/x HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
+        assert!(
+            outgoing.starts_with("GET /x HTTP/1.1\r\nHost: www.foobar.com\r\n"),
+            "{outgoing}"
+        );
+    }
+
+    #[test]
+    fn a_websocket_upgrade_is_passed_on_and_h2c_is_not() {
+        let ask = |protocol: &str| {
+            let text = format!(
+                "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nConnection: Upgrade\r\n\
+                 Upgrade: {protocol}\r\n\r\n"
+            );
+            check(&text).unwrap().0.contains("Connection: upgrade")
+        };
+        assert!(ask("websocket"));
+        assert!(!ask("h2c"));
+    }
+}

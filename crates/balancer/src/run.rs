@@ -1,0 +1,242 @@
+//! The process: takes its sockets, starts the threads, and obeys the control connection.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use http::deadline::Watch;
+use http::workers;
+use process::message::About;
+use process::role::{self, Control, Inherited, Order, Voice};
+use process::snapshot::Shared;
+use telemetry::Severity;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::health::probe::{self, Change};
+use crate::metrics::{self, Counts};
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::worker::{self, Parts};
+
+/// Changes of health waiting to be taken up.
+const QUEUE: usize = 64;
+
+/// Why the balancer cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Inherit(#[from] role::InheritError),
+    #[error(transparent)]
+    Control(#[from] process::control::ControlError),
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the balancer until it is told to drain.
+pub fn run() -> Result<(), RunError> {
+    let inherited = role::inherit()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    runtime.block_on(control(inherited))
+}
+
+/// What the control thread keeps.
+#[derive(Debug)]
+struct Balancer {
+    shared: Shared<State>,
+    threads: Vec<JoinHandle<()>>,
+    counts: Vec<Arc<Counts>>,
+    draining: watch::Sender<bool>,
+    probes: HashMap<SocketAddr, AbortHandle>,
+    watch: std::rc::Rc<Watch>,
+    changes: mpsc::Sender<Change>,
+    voice: Voice,
+}
+
+async fn control(mut inherited: Inherited) -> Result<(), RunError> {
+    let mut control = Control::<Snapshot>::call(&inherited).await?;
+    let (http, https) = (inherited.take("http"), inherited.take("https"));
+    let (changes, mut changed) = mpsc::channel(QUEUE);
+    let mut balancer = loop {
+        match control.next().await {
+            Order::Snapshot { version, value } => match State::new(*value, None, now_ms()) {
+                Ok(state) => {
+                    let voice = control.voice();
+                    let balancer = Balancer::start(state, http, https, changes, voice)?;
+                    control.accepted(version).await;
+                    control.ready().await;
+                    break balancer;
+                }
+                Err(e) => control.refused(version, e.to_string()).await,
+            },
+            Order::Ask { id, .. } => control.answer(id, String::new()).await,
+            Order::Drain { .. } | Order::ParentGone => return Ok(()),
+        }
+    };
+    let mut parent = true;
+    loop {
+        tokio::select! {
+            order = control.next(), if parent => match order {
+                Order::Snapshot { version, value } => {
+                    let former = balancer.shared.load();
+                    match State::new(*value, Some(&former), now_ms()) {
+                        Ok(state) => {
+                            balancer.shared.store(state);
+                            balancer.probe_all();
+                            control.accepted(version).await;
+                        }
+                        Err(e) => control.refused(version, e.to_string()).await,
+                    }
+                }
+                Order::Drain { deadline_ms } => {
+                    balancer.drain(Duration::from_millis(deadline_ms)).await;
+                    return Ok(());
+                }
+                Order::Ask { id, about } => control.answer(id, balancer.answer(about)).await,
+                // Traffic goes on from the last snapshot.
+                Order::ParentGone => parent = false,
+            },
+            Some(change) = changed.recv() => balancer.take(change),
+        }
+    }
+}
+
+impl Balancer {
+    fn start(
+        state: State,
+        http: Vec<TcpListener>,
+        https: Vec<TcpListener>,
+        changes: mpsc::Sender<Change>,
+        voice: Voice,
+    ) -> Result<Self, RunError> {
+        let count = workers::count();
+        let connections = usize::try_from(state.target.limits.connections).unwrap_or(usize::MAX);
+        let shared = Shared::new(state);
+        let (draining, draining_of) = watch::channel(false);
+        let mut threads = Vec::new();
+        let mut counts = Vec::new();
+        for index in 0..count {
+            let clones = |listeners: &[TcpListener]| {
+                listeners
+                    .iter()
+                    .map(TcpListener::try_clone)
+                    .collect::<Result<Vec<_>, _>>()
+            };
+            let own = Arc::new(Counts::default());
+            counts.push(Arc::clone(&own));
+            let parts = Parts {
+                shared: shared.clone(),
+                counts: own,
+                http: clones(&http)?,
+                https: clones(&https)?,
+                draining: draining_of.clone(),
+                connections: (connections / count).max(1),
+                seed: getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?,
+            };
+            threads.push(workers::start("balancer", index, move || {
+                worker::run(parts)
+            })?);
+        }
+        let watch = Watch::new();
+        tokio::task::spawn_local(std::rc::Rc::clone(&watch).run());
+        let probes = HashMap::new();
+        let mut balancer = Self {
+            shared,
+            threads,
+            counts,
+            draining,
+            probes,
+            watch,
+            changes,
+            voice,
+        };
+        balancer.probe_all();
+        Ok(balancer)
+    }
+
+    /// Starts a probe for each endpoint that has none, ends those of endpoints that are gone.
+    fn probe_all(&mut self) {
+        let state = self.shared.load();
+        let target = &state.target;
+        self.probes.retain(|address, probe| {
+            let stays = target
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.address == *address);
+            if !stays {
+                probe.abort();
+            }
+            stays
+        });
+        let host = target.domains.first().cloned().unwrap_or_default();
+        for endpoint in &target.endpoints {
+            self.probes.entry(endpoint.address).or_insert_with(|| {
+                let probe = probe::run(
+                    endpoint.clone(),
+                    target.health.clone(),
+                    host.clone(),
+                    std::rc::Rc::clone(&self.watch),
+                    self.changes.clone(),
+                );
+                tokio::task::spawn_local(probe).abort_handle()
+            });
+        }
+    }
+
+    /// Takes up a change of health and says so.
+    fn take(&self, change: Change) {
+        let Change {
+            endpoint,
+            up,
+            reason,
+            first,
+        } = change;
+        let state = self.shared.load();
+        self.shared
+            .store(state.with_health(endpoint.address, up, &reason, now_ms()));
+        let (severity, kind) = match up {
+            true => (Severity::Info, "endpoint-up"),
+            false => (Severity::Error, "endpoint-down"),
+        };
+        if !(first && up) {
+            let word = if up { "is up" } else { "is down" };
+            let what = format!("endpoint {} {word}: {reason}", endpoint.name);
+            self.voice
+                .event(severity, format!("endpoint {}", endpoint.name), kind, what);
+        }
+    }
+
+    fn answer(&self, about: About) -> String {
+        let state = self.shared.load();
+        match about {
+            About::Status => {
+                serde_json::to_string(&metrics::status(&state, &self.counts)).unwrap_or_default()
+            }
+            About::Metrics => metrics::exposition(&state, &self.counts),
+        }
+    }
+
+    /// Lets open requests finish, up to the deadline.
+    async fn drain(self, deadline: Duration) {
+        self.draining.send_replace(true);
+        let finished = async {
+            while !self.threads.iter().all(JoinHandle::is_finished) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(deadline, finished).await.is_err() {
+            tracing::warn!("requests were still open at the end of the drain");
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

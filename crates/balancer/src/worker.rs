@@ -1,0 +1,261 @@
+//! One thread of the balancer: what it holds for itself alone.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::deadline::Watch;
+use http::pool::Pool;
+use http::server;
+use http::server::Connection;
+use http::{Stream, tls};
+use process::snapshot::Shared;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::exchange;
+use crate::metrics::Counts;
+use crate::state::State;
+
+/// The handshake of a client that dawdles.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often closed connections are removed from the pools and the access log is written.
+const HOUSEKEEPING: Duration = Duration::from_millis(200);
+/// Bytes of access log collected before they are written.
+const LOG_BUFFER: usize = 32 << 10;
+
+/// Shared by the connections of one thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) watch: Rc<Watch>,
+    shared: Shared<State>,
+    view: RefCell<Rc<View>>,
+    pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    pub(crate) counts: Arc<Counts>,
+    log: RefCell<AccessLog>,
+    ids: RefCell<Ids>,
+}
+
+/// The state in force, with this thread's pools of its endpoints. One request uses one view.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) state: Arc<State>,
+    pub(crate) pools: Vec<Rc<Pool>>,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) secure: bool,
+}
+
+impl Peer {
+    pub(crate) fn scheme(self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
+
+/// What a thread is started with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) shared: Shared<State>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) http: Vec<std::net::TcpListener>,
+    pub(crate) https: Vec<std::net::TcpListener>,
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Client connections of this thread.
+    pub(crate) connections: usize,
+    /// Makes this thread's request ids differ from all others'.
+    pub(crate) seed: u64,
+}
+
+/// The thread's whole life: ends when it was told to drain and the last connection is closed.
+pub(crate) async fn run(parts: Parts) {
+    let state = parts.shared.load();
+    let worker = Rc::new(Worker {
+        watch: Watch::new(),
+        view: RefCell::new(Rc::new(View {
+            state,
+            pools: Vec::new(),
+        })),
+        shared: parts.shared,
+        pools: RefCell::default(),
+        counts: parts.counts,
+        log: RefCell::default(),
+        ids: RefCell::new(Ids {
+            seed: parts.seed,
+            next: 0,
+        }),
+    });
+    worker.refresh();
+    tokio::task::spawn_local(Rc::clone(&worker.watch).run());
+    let housekeeping = tokio::task::spawn_local(Rc::clone(&worker).housekeeping());
+    let permits = Arc::new(Semaphore::new(parts.connections));
+    let mut accepting = Vec::new();
+    for (listeners, secure) in [(parts.http, false), (parts.https, true)] {
+        for listener in listeners {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => accepting.push(tokio::task::spawn_local(
+                    Rc::clone(&worker).accept(listener, secure, Arc::clone(&permits)),
+                )),
+                Err(e) => tracing::error!("a listener cannot be used: {e}"),
+            }
+        }
+    }
+    let mut draining = parts.draining;
+    if draining.wait_for(|draining| *draining).await.is_err() {
+        tracing::debug!("the control thread has ended");
+    }
+    for task in accepting {
+        task.abort();
+    }
+    worker.watch.drain();
+    while worker.watch.open() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    housekeeping.abort();
+    worker.log.borrow_mut().write();
+}
+
+impl Worker {
+    /// The view for one request.
+    pub(crate) fn view(&self) -> Rc<View> {
+        if !self.shared.is(&self.view.borrow().state) {
+            self.refresh();
+        }
+        Rc::clone(&self.view.borrow())
+    }
+
+    fn refresh(&self) {
+        let state = self.shared.load();
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|address, _| state.endpoints.iter().any(|e| e.address == *address));
+        let of = state.endpoints.iter().map(|endpoint| {
+            let pool = pools.entry(endpoint.address).or_default();
+            if !endpoint.up {
+                pool.clear();
+            }
+            Rc::clone(pool)
+        });
+        let view = View {
+            pools: of.collect(),
+            state: Arc::clone(&state),
+        };
+        self.log.borrow_mut().path.clone_from(&state.access_log);
+        self.view.replace(Rc::new(view));
+    }
+
+    /// A new request id: 16 hexadecimal digits, unique in the site's life for all practical purposes.
+    pub(crate) fn request_id(&self, into: &mut String) {
+        use std::fmt::Write as _;
+        into.clear();
+        let mut ids = self.ids.borrow_mut();
+        ids.next = ids.next.wrapping_add(1);
+        // Odd multiplier: all values differ (Weyl sequence); the seed is random per thread.
+        let value = ids
+            .seed
+            .wrapping_add(ids.next.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // Writing to a String cannot fail.
+        write!(into, "{value:016x}").unwrap_or_default();
+    }
+
+    pub(crate) fn log(&self, exchange: &telemetry::access_log::Exchange<'_>) {
+        let mut log = self.log.borrow_mut();
+        exchange.write_line(&mut log.lines);
+        if log.lines.len() > LOG_BUFFER {
+            log.write();
+        }
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener, secure: bool, permits: Arc<Semaphore>) {
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
+            let (stream, address) = server::accept(&listener).await;
+            let worker = Rc::clone(&self);
+            // Ends with its connection; `watch.open` counts it.
+            tokio::task::spawn_local(async move {
+                worker.serve(stream, Peer { address, secure }).await;
+                drop(permit);
+            });
+        }
+    }
+
+    async fn serve(self: Rc<Self>, stream: TcpStream, peer: Peer) {
+        let deadline = self.watch.deadline();
+        deadline.set(HANDSHAKE);
+        let tls = self.view().state.tls.clone();
+        let stream = match (peer.secure, tls) {
+            (false, _) => Stream::Tcp(stream),
+            (true, None) => return,
+            (true, Some(config)) => match deadline.watch(tls::accept(stream, &config)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(e)) => {
+                    tracing::debug!("{}: TLS: {e}", peer.address);
+                    return;
+                }
+                Err(_) => return,
+            },
+        };
+        exchange::serve(&self, Connection::new(stream, deadline), peer).await;
+    }
+
+    async fn housekeeping(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            let now = Instant::now();
+            for pool in self.view().pools.iter() {
+                pool.sweep(now);
+            }
+            self.log.borrow_mut().write();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Ids {
+    seed: u64,
+    next: u64,
+}
+
+/// Lines not yet written.
+#[derive(Debug, Default)]
+struct AccessLog {
+    path: PathBuf,
+    file: Option<File>,
+    lines: String,
+}
+
+impl AccessLog {
+    /// Appends what has collected, in one call. A log that cannot be written stops no request.
+    fn write(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        if self.file.is_none() {
+            match OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path)
+            {
+                Ok(file) => self.file = Some(file),
+                Err(e) => tracing::error!("access log {}: {e}", self.path.display()),
+            }
+        }
+        if let Some(file) = &mut self.file
+            && let Err(e) = file.write_all(self.lines.as_bytes())
+        {
+            tracing::error!("access log {}: {e}", self.path.display());
+            self.file = None;
+        }
+        self.lines.clear();
+    }
+}
