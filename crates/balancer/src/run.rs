@@ -66,7 +66,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
             Order::Snapshot { version, value } => match State::new(*value, None, now_ms()) {
                 Ok(state) => {
                     let voice = control.voice();
-                    let balancer = Balancer::start(state, http, https, changes, voice)?;
+                    let balancer = Balancer::start(state, &http, &https, changes, voice)?;
                     control.accepted(version).await;
                     control.ready().await;
                     break balancer;
@@ -108,8 +108,8 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
 impl Balancer {
     fn start(
         state: State,
-        http: Vec<TcpListener>,
-        https: Vec<TcpListener>,
+        http: &[TcpListener],
+        https: &[TcpListener],
         changes: mpsc::Sender<Change>,
         voice: Voice,
     ) -> Result<Self, RunError> {
@@ -131,8 +131,8 @@ impl Balancer {
             let parts = Parts {
                 shared: shared.clone(),
                 counts: own,
-                http: clones(&http)?,
-                https: clones(&https)?,
+                http: clones(http)?,
+                https: clones(https)?,
                 draining: draining_of.clone(),
                 connections: (connections / count).max(1),
                 seed: getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?,

@@ -8,16 +8,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use http::deadline::Watch;
+use http::front::{self, Accepted};
 use http::pool::Pool;
-use http::server;
 use http::server::Connection;
 use http::{Stream, tls};
 use process::snapshot::Shared;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::exchange;
 use crate::metrics::Counts;
@@ -97,29 +97,19 @@ pub(crate) async fn run(parts: Parts) {
     worker.refresh();
     tokio::task::spawn_local(Rc::clone(&worker.watch).run());
     let housekeeping = tokio::task::spawn_local(Rc::clone(&worker).housekeeping());
-    let permits = Arc::new(Semaphore::new(parts.connections));
-    let mut accepting = Vec::new();
-    for (listeners, secure) in [(parts.http, false), (parts.https, true)] {
-        for listener in listeners {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => accepting.push(tokio::task::spawn_local(
-                    Rc::clone(&worker).accept(listener, secure, Arc::clone(&permits)),
-                )),
-                Err(e) => tracing::error!("a listener cannot be used: {e}"),
-            }
-        }
-    }
-    let mut draining = parts.draining;
-    if draining.wait_for(|draining| *draining).await.is_err() {
-        tracing::debug!("the control thread has ended");
-    }
-    for task in accepting {
-        task.abort();
-    }
-    worker.watch.drain();
-    while worker.watch.open() > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let plain = parts.http.into_iter().map(|listener| (listener, false));
+    let secure = parts.https.into_iter().map(|listener| (listener, true));
+    let serving = Rc::clone(&worker);
+    let serve = move |accepted| Rc::clone(&serving).serve(accepted);
+    let listeners = plain.chain(secure).collect();
+    front::run(
+        &worker.watch,
+        listeners,
+        parts.connections,
+        parts.draining,
+        serve,
+    )
+    .await;
     housekeeping.abort();
     worker.log.borrow_mut().write();
 }
@@ -174,37 +164,28 @@ impl Worker {
         }
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener, secure: bool, permits: Arc<Semaphore>) {
-        loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                return;
-            };
-            let (stream, address) = server::accept(&listener).await;
-            let worker = Rc::clone(&self);
-            // Ends with its connection; `watch.open` counts it.
-            tokio::task::spawn_local(async move {
-                worker.serve(stream, Peer { address, secure }).await;
-                drop(permit);
-            });
-        }
-    }
-
-    async fn serve(self: Rc<Self>, stream: TcpStream, peer: Peer) {
-        let deadline = self.watch.deadline();
+    async fn serve(self: Rc<Self>, accepted: Accepted<bool>) {
+        let Accepted {
+            stream,
+            peer: address,
+            deadline,
+            of: secure,
+        } = accepted;
         deadline.set(HANDSHAKE);
         let tls = self.view().state.tls.clone();
-        let stream = match (peer.secure, tls) {
+        let stream = match (secure, tls) {
             (false, _) => Stream::Tcp(stream),
             (true, None) => return,
             (true, Some(config)) => match deadline.watch(tls::accept(stream, &config)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(e)) => {
-                    tracing::debug!("{}: TLS: {e}", peer.address);
+                    tracing::debug!("{address}: TLS: {e}");
                     return;
                 }
                 Err(_) => return,
             },
         };
+        let peer = Peer { address, secure };
         exchange::serve(&self, Connection::new(stream, deadline), peer).await;
     }
 
@@ -216,6 +197,9 @@ impl Worker {
                 pool.sweep(now);
             }
             self.log.borrow_mut().write();
+            self.counts
+                .connections
+                .store(self.watch.open() as u64, Relaxed);
         }
     }
 }
