@@ -4,20 +4,18 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::body::{Framing, framing};
-use http::client::{self, Address, Times, Upstream};
+use http::client::{self, Address, Times};
 use http::copy::Copy;
-use http::head::{self, Storage};
-use http::limits;
+use http::exchange;
+use http::head::traits::Traits;
+use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
-use http::{Fault, Kind, Phase, Side, upgrade};
+use http::{Fault, Kind, Phase, Side};
 use telemetry::access_log;
 
 use crate::answer;
 use crate::choose::round_robin;
-use crate::headers::{self, After};
-use crate::prepare::{Line, Prepared, Refusal, Terms, Traits, prepare};
-use crate::retry::{Attempt, Verdict, verdict};
+use crate::prepare::{Line, Prepared, Refusal, Terms, prepare};
 use crate::worker::{Peer, View, Worker};
 
 /// What is left of a refused request is read and dropped up to here, so that the client sees our answer
@@ -251,112 +249,36 @@ async fn attempt(
     let reused = upstream.reused;
     let counters = &endpoint.counters;
     counters.open.fetch_add(1, Relaxed);
-    let result = converse(client, &mut upstream, request, traits, upgrade, times, id).await;
+    let result = exchange::converse(
+        client,
+        &mut upstream,
+        request,
+        traits,
+        upgrade,
+        times,
+        Some(id),
+    )
+    .await;
     counters.open.fetch_sub(1, Relaxed);
-    let (mut outcome, reusable) = result.map_err(|fault| (fault, reused))?;
+    let relayed = result.map_err(|fault| (fault, reused))?;
     counters.requests.fetch_add(1, Relaxed);
-    if outcome
+    if relayed
         .fault
         .is_some_and(|fault| fault.side == Side::Upstream)
     {
         counters.failures.fetch_add(1, Relaxed);
     }
-    if reusable && request.is_complete() {
+    if relayed.keep_upstream {
         pool.give_back(upstream, Instant::now());
     }
-    outcome.endpoint = Some(index);
-    Ok(outcome)
-}
-
-/// Request and response over one connection. The flag: the connection can serve another request.
-async fn converse(
-    client: &mut Connection,
-    upstream: &mut Upstream,
-    request: &mut Copy,
-    traits: Traits,
-    upgrade: Option<&str>,
-    times: Times,
-    id: &str,
-) -> Result<(Outcome, bool), Fault> {
-    let malformed = |kind| Fault::upstream(Phase::ResponseHead, kind);
-    for _ in 0..limits::INFORMATIONAL {
-        let length = client::read_head(client, upstream, request, times).await?;
-        let bytes = upstream.buffer.filled().get(..length).unwrap_or_default();
-        let mut storage = Storage::new();
-        let head = head::response(bytes, &mut storage).map_err(malformed)?;
-        let status = head.status;
-        if status == 101 {
-            let Some(protocol) = upgrade else {
-                return Err(malformed(Kind::Malformed("101 without a wish to upgrade")));
-            };
-            let mut switch = Vec::new();
-            headers::informational(&head, Some(protocol), &mut switch);
-            upstream.buffer.consume(length);
-            let moved = upgrade::tunnel(client, upstream, switch, times.idle_body).await;
-            let outcome = Outcome::ours(101, None, false);
-            return Ok((
-                Outcome {
-                    bytes: moved.to_client,
-                    ..outcome
-                },
-                false,
-            ));
-        }
-        if status < 200 {
-            let mut informational = Vec::new();
-            headers::informational(&head, None, &mut informational);
-            upstream.buffer.consume(length);
-            // RFC 9110 section 15.2: not to an HTTP/1.0 client.
-            if traits.minor == 1 {
-                client.write_all(&informational, times.idle_body).await?;
-            }
-            continue;
-        }
-        let method = if traits.is_head { "HEAD" } else { "" };
-        let framing = framing::of_response(&head, method).map_err(malformed)?;
-        let decode = framing == Framing::Chunked && traits.minor == 0;
-        let keep =
-            traits.keep && framing != Framing::UntilClose && !decode && request.is_complete();
-        let after = match (keep, traits.minor) {
-            (false, _) => After::Close,
-            (true, 0) => After::KeepOld,
-            (true, _) => After::Keep,
-        };
-        let kept_upstream = framing != Framing::UntilClose
-            && match head.minor {
-                0 => head.fields.has_token("connection", "keep-alive"),
-                _ => !head.fields.has_token("connection", "close"),
-            };
-        let mut out = Vec::with_capacity(length + 128);
-        headers::incoming(
-            &head,
-            framing == Framing::Chunked && !decode,
-            after,
-            id,
-            &mut out,
-        );
-        upstream.buffer.consume(length);
-        let mut response = Copy::new(out, framing, u64::MAX);
-        if decode {
-            response = response.decoded();
-        }
-        let relayed = client::relay(client, upstream, request, &mut response, times).await;
-        let fault = relayed.err();
-        let keep = keep && fault.is_none();
-        let bytes = response.moved();
-        let outcome = Outcome {
-            status,
-            bytes,
-            endpoint: None,
-            attempts: 0,
-            fault,
-            keep,
-        };
-        return Ok((outcome, kept_upstream && fault.is_none()));
-    }
-    Err(malformed(Kind::Malformed(
-        "too many informational responses",
-    )))
+    Ok(Outcome {
+        status: relayed.status,
+        bytes: relayed.bytes,
+        endpoint: Some(index),
+        attempts: 0,
+        fault: relayed.fault,
+        keep: relayed.keep_client,
+    })
 }
 
 /// Tells the client that nobody answered.

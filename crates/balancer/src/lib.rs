@@ -16,8 +16,6 @@ mod exchange;
 mod prepare;
 
 pub mod choose;
-pub mod headers;
-pub mod retry;
 
 mod answer;
 pub mod health;

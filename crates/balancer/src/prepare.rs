@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use http::body::{Framing, framing};
-use http::head::{self, RequestHead, Storage};
+use http::head::traits::{self, Traits};
+use http::head::write::{self, Origin};
+use http::head::{self, Storage};
 use http::{Fault, Kind, Phase};
-
-use crate::headers::{self, Origin};
 
 /// Paths of our own between balancer and web server; not for visitors.
 const INTERNAL: &str = "/.mainstay/";
@@ -22,16 +22,6 @@ pub(crate) struct Prepared {
     pub(crate) taken: usize,
     pub(crate) traits: Traits,
     pub(crate) upgrade: Option<String>,
-}
-
-/// What a request says about itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traits {
-    pub(crate) is_head: bool,
-    pub(crate) idempotent: bool,
-    pub(crate) minor: u8,
-    /// The client will send another request on this connection.
-    pub(crate) keep: bool,
 }
 
 /// Text for the access log; reused from request to request.
@@ -86,10 +76,10 @@ pub(crate) fn prepare(
     let head = head::request(head_bytes, &mut storage).map_err(malformed)?;
     replace(&mut line.method, head.method);
     replace(&mut line.target, head.target);
-    let (authority, path) = target(&head);
+    let (authority, path) = traits::target(&head);
     replace(&mut line.host, authority);
     let framing = framing::of_request(&head).map_err(malformed)?;
-    let traits = traits(&head);
+    let traits = Traits::of(&head);
     let refuse = |status, what| Refusal {
         status,
         why: Fault::client(Phase::RequestHead, Kind::Malformed(what)),
@@ -105,14 +95,21 @@ pub(crate) fn prepare(
     if matches!(framing, Framing::Length(length) if length > terms.request_body) {
         return Err(refuse(413, "a request body over the limit"));
     }
-    let upgrade = upgrade(&head);
+    let upgrade = traits::upgrade(&head);
     let origin = Origin {
         client: terms.client,
         scheme: terms.scheme,
-        host: authority,
         request_id: &line.id,
     };
-    headers::outgoing(&head, path, framing, upgrade, &origin, &mut outgoing);
+    write::outgoing(
+        &head,
+        path,
+        framing,
+        upgrade,
+        authority,
+        Some(&origin),
+        &mut outgoing,
+    );
     // A body that is all here goes along: one write, and the request can be repeated.
     let whole = match framing {
         Framing::Length(length) => usize::try_from(length).ok().and_then(|n| rest.get(..n)),
@@ -138,32 +135,6 @@ fn replace(text: &mut String, with: &str) {
     text.push_str(with);
 }
 
-fn traits(head: &RequestHead<'_, '_>) -> Traits {
-    let keep = match head.minor {
-        0 => head.fields.has_token("connection", "keep-alive"),
-        _ => !head.fields.has_token("connection", "close"),
-    };
-    Traits {
-        is_head: head.method == "HEAD",
-        // RFC 9110 section 9.2.2.
-        idempotent: matches!(
-            head.method,
-            "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
-        ),
-        minor: head.minor,
-        keep,
-    }
-}
-
-/// Host and origin-form target. An absolute-form target overrides Host (RFC 9112 section 3.2.2).
-fn target<'b>(head: &RequestHead<'_, 'b>) -> (&'b str, &'b str) {
-    match head::parse::absolute(head.target) {
-        Some((authority, path)) if path.starts_with('/') => (authority, path),
-        Some((authority, _)) => (authority, "/"),
-        None => (head.fields.text("host").unwrap_or_default(), head.target),
-    }
-}
-
 /// Whether the host is one of the site's, without its port. HTTP/1.0 without a Host is served.
 fn serves(domains: &[String], authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
@@ -175,15 +146,6 @@ fn serves(domains: &[String], authority: &str) -> bool {
         || domains
             .iter()
             .any(|domain| domain.eq_ignore_ascii_case(host))
-}
-
-/// The protocol a client wants to change to (RFC 9110 section 7.8).
-fn upgrade<'b>(head: &RequestHead<'_, 'b>) -> Option<&'b str> {
-    let wanted = head.minor == 1 && head.fields.has_token("connection", "upgrade");
-    // h2c would let a client speak past us to the endpoint.
-    head.fields
-        .text("upgrade")
-        .filter(|protocol| wanted && !protocol.eq_ignore_ascii_case("h2c"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use http::counts::Counts;
 use http::deadline::Watch;
 use http::workers;
 use process::message::About;
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::health::probe::{self, Change};
-use crate::metrics::{self, Counts};
+use crate::metrics;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::worker::{self, Parts};

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use http::counts::Counts;
 use http::deadline::Watch;
 use http::front::{self, Accepted};
 use http::pool::Pool;
@@ -20,7 +20,6 @@ use process::snapshot::Shared;
 use tokio::sync::watch;
 
 use crate::exchange;
-use crate::metrics::Counts;
 use crate::state::State;
 
 /// The handshake of a client that dawdles.
@@ -197,9 +196,7 @@ impl Worker {
                 pool.sweep(now);
             }
             self.log.borrow_mut().write();
-            self.counts
-                .connections
-                .store(self.watch.open() as u64, Relaxed);
+            self.counts.set_connections(self.watch.open());
         }
     }
 }

@@ -21,11 +21,14 @@ pub mod body;
 pub mod copy;
 
 pub mod client;
+pub mod exchange;
 pub mod pool;
 pub mod server;
 pub mod upgrade;
 
+pub mod counts;
 pub mod fault;
+pub mod retry;
 
 pub use buffer::Buffer;
 pub use deadline::Deadline;

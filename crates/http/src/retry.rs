@@ -1,22 +1,22 @@
-//! Pure: whether a request that failed may go to another endpoint.
+//! Pure: whether a request that failed may go to another upstream.
 //!
 //! The rule: never twice to where it may have had an effect. A request of which nothing was sent can
 //! always be repeated. One that was sent can be repeated when its method is idempotent (RFC 9110
 //! section 9.2.2) and nothing of a response was seen. Everything else is answered with an error.
 
-use http::{Fault, Kind, Phase, Side};
+use crate::fault::{Fault, Kind, Phase, Side};
 
 /// What is known of the attempt that failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
-    /// Bytes of the request may have reached the endpoint.
+    /// Bytes of the request may have reached the upstream.
     pub sent: bool,
-    /// It went over a kept connection, which the endpoint may have closed before it saw the request.
+    /// It went over a kept connection, which the upstream may have closed before it saw the request.
     pub reused: bool,
     pub idempotent: bool,
     /// The whole request is still in our hands.
     pub replayable: bool,
-    /// Endpoints tried, this one included.
+    /// Upstreams tried, this one included.
     pub number: u32,
     pub limit: u32,
 }
@@ -24,9 +24,9 @@ pub struct Attempt {
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Another endpoint; this one counts as tried.
+    /// Another upstream; this one counts as tried.
     TryAnother,
-    /// The kept connection was dead: a new one, to whichever endpoint's turn it is.
+    /// The kept connection was dead: a new one, to whichever upstream's turn it is.
     TryFresh,
     GiveUp,
 }
@@ -39,7 +39,7 @@ pub fn verdict(attempt: &Attempt, fault: &Fault) -> Verdict {
     let harmless = match fault.phase {
         Phase::Connect => true,
         Phase::ResponseHead => {
-            // A response that cannot be read is a response: the endpoint has acted.
+            // A response that cannot be read is a response: the upstream has acted.
             let unanswered = matches!(fault.kind, Kind::Closed | Kind::Io(_));
             !attempt.sent || attempt.idempotent && unanswered
         }
@@ -47,7 +47,7 @@ pub fn verdict(attempt: &Attempt, fault: &Fault) -> Verdict {
     };
     match (harmless, attempt.reused) {
         (false, _) => Verdict::GiveUp,
-        // Not the endpoint's failure, so it does not count as an attempt.
+        // Not the upstream's failure, so it does not count as an attempt.
         (true, true) => Verdict::TryFresh,
         (true, false) if attempt.number < attempt.limit => Verdict::TryAnother,
         (true, false) => Verdict::GiveUp,

@@ -3,43 +3,36 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::body::Framing;
-use http::head::forwarded::{is_disguised, is_forwarding, stops_here};
-use http::head::{RequestHead, ResponseHead};
+use super::forwarded::{is_disguised, is_forwarding, stops_here};
+use super::{RequestHead, ResponseHead};
+use crate::body::Framing;
 
-/// What the balancer says of a request to those behind it.
+/// Where a request comes from, as we tell those behind us.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     pub client: IpAddr,
     pub scheme: &'a str,
-    pub host: &'a str,
     pub request_id: &'a str,
 }
 
-/// Writes the request head for an endpoint: always HTTP/1.1, origin-form, one Host, our own account of
-/// where the request came from in place of the client's.
+/// Writes the request head for an upstream: always HTTP/1.1, origin-form, one Host. `origin`: our own
+/// account of where the request came from, in place of what the sender says; `None` passes on what a
+/// trusted sender (our balancer) says.
 pub fn outgoing(
     head: &RequestHead<'_, '_>,
     path: &str,
     framing: Framing,
     upgrade: Option<&str>,
-    origin: &Origin<'_>,
+    host: &str,
+    origin: Option<&Origin<'_>>,
     out: &mut Vec<u8>,
 ) {
-    put(
-        out,
-        &[
-            head.method.as_bytes(),
-            b" ",
-            path.as_bytes(),
-            b" HTTP/1.1\r\nHost: ",
-        ],
-    );
-    put(out, &[origin.host.as_bytes(), b"\r\n"]);
+    put(out, &[head.method.as_bytes(), b" ", path.as_bytes()]);
+    put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
+    let replaced = origin.is_some();
     for (name, value) in head.fields.iter() {
         let ours = name.eq_ignore_ascii_case("host")
-            || name.eq_ignore_ascii_case("x-request-id")
-            || is_forwarding(name)
+            || replaced && (name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name))
             || is_disguised(name)
             || stops_here(head.fields, name);
         if !ours {
@@ -59,19 +52,17 @@ pub fn outgoing(
             ],
         );
     }
-    put(out, &[b"X-Forwarded-For: "]);
-    // Writing to a Vec cannot fail.
-    write!(out, "{}", origin.client).unwrap_or_default();
-    put(out, &[b"\r\nX-Forwarded-Proto: ", origin.scheme.as_bytes()]);
-    put(out, &[b"\r\nX-Forwarded-Host: ", origin.host.as_bytes()]);
-    put(
-        out,
-        &[
-            b"\r\nX-Request-Id: ",
-            origin.request_id.as_bytes(),
-            b"\r\n\r\n",
-        ],
-    );
+    if let Some(origin) = origin {
+        // Writing to a Vec cannot fail.
+        write!(out, "X-Forwarded-For: {}", origin.client).unwrap_or_default();
+        put(out, &[b"\r\nX-Forwarded-Proto: ", origin.scheme.as_bytes()]);
+        put(out, &[b"\r\nX-Forwarded-Host: ", host.as_bytes()]);
+        put(
+            out,
+            &[b"\r\nX-Request-Id: ", origin.request_id.as_bytes(), b"\r\n"],
+        );
+    }
+    put(out, &[b"\r\n"]);
 }
 
 /// How the connection to the client goes on after this response.
@@ -89,14 +80,15 @@ pub fn incoming(
     head: &ResponseHead<'_, '_>,
     chunked: bool,
     after: After,
-    request_id: &str,
+    request_id: Option<&str>,
     out: &mut Vec<u8>,
 ) {
     // Writing to a Vec cannot fail.
     write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
     put(out, &[head.reason.as_bytes(), b"\r\n"]);
     for (name, value) in head.fields.iter() {
-        if !stops_here(head.fields, name) && !name.eq_ignore_ascii_case("x-request-id") {
+        let replaced = request_id.is_some() && name.eq_ignore_ascii_case("x-request-id");
+        if !replaced && !stops_here(head.fields, name) {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
     }
@@ -108,10 +100,10 @@ pub fn incoming(
         After::KeepOld => put(out, &[b"Connection: keep-alive\r\n"]),
         After::Close => put(out, &[b"Connection: close\r\n"]),
     }
-    put(
-        out,
-        &[b"X-Request-Id: ", request_id.as_bytes(), b"\r\n\r\n"],
-    );
+    if let Some(request_id) = request_id {
+        put(out, &[b"X-Request-Id: ", request_id.as_bytes(), b"\r\n"]);
+    }
+    put(out, &[b"\r\n"]);
 }
 
 /// Writes `101 Switching Protocols`, or another informational response, as it came but for the fields
@@ -146,14 +138,12 @@ fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
 
 #[cfg(test)]
 mod tests {
-    use http::head::{Storage, request, response};
-
     use super::*;
+    use crate::head::{Storage, request, response};
 
     const ORIGIN: Origin<'_> = Origin {
         client: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "https",
-        host: "www.foobar.com",
         request_id: "abc",
     };
 
@@ -165,7 +155,15 @@ mod tests {
         let mut storage = Storage::new();
         let head = request(bytes, &mut storage).unwrap();
         let mut out = Vec::new();
-        outgoing(&head, "/", Framing::None, None, &ORIGIN, &mut out);
+        outgoing(
+            &head,
+            "/",
+            Framing::None,
+            None,
+            "www.foobar.com",
+            Some(&ORIGIN),
+            &mut out,
+        );
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nAccept: */*\r\n\
@@ -181,7 +179,7 @@ mod tests {
         let mut storage = Storage::new();
         let head = response(bytes, &mut storage).unwrap();
         let mut out = Vec::new();
-        incoming(&head, true, After::Close, "abc", &mut out);
+        incoming(&head, true, After::Close, Some("abc"), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "HTTP/1.1 200 OK\r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\

@@ -1,0 +1,157 @@
+//! To an instance of the app, and to another when that is safe.
+
+use std::time::{Duration, Instant};
+
+use http::body::Framing;
+use http::client::{self, Times};
+use http::copy::Copy;
+use http::exchange;
+use http::head::traits::Traits;
+use http::retry::{Attempt, Verdict, verdict};
+use http::server::Connection;
+use http::{Fault, Kind, Phase};
+
+use crate::answer;
+use crate::exchange::Outcome;
+use crate::instance;
+use crate::worker::{View, Worker};
+
+/// See `exchange`.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A request as it goes to an instance.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The head, with the body when all of it was there.
+    pub(crate) bytes: Vec<u8>,
+    /// Of what is still to be sent.
+    pub(crate) framing: Framing,
+    /// Bytes of the body that `bytes` contains.
+    pub(crate) body_taken: usize,
+    pub(crate) upgrade: Option<String>,
+}
+
+/// Asks one ready instance after the other until one answers or no more may be asked.
+pub(crate) async fn forward(
+    worker: &Worker,
+    view: &View,
+    client: &mut Connection,
+    outgoing: Outgoing,
+    traits: Traits,
+) -> Outcome {
+    let snapshot = &view.state.snapshot;
+    let body_limit = snapshot.target.limits.request_body;
+    let mut request = Copy::new(outgoing.bytes, outgoing.framing, body_limit);
+    let limit = u32::try_from(snapshot.instances.len())
+        .unwrap_or(u32::MAX)
+        .max(1);
+    let (mut tried, mut fresh) = (Vec::new(), false);
+    loop {
+        let turn = worker.turn.replace(worker.turn.get().wrapping_add(1));
+        let Some(index) = instance::choose(&snapshot.instances, turn, &tried) else {
+            let status = if tried.is_empty() { 503 } else { 502 };
+            let text = "no instance of the app answers\n";
+            return give_up(view, client, status, text, traits, &request).await;
+        };
+        let upgrade = outgoing.upgrade.as_deref();
+        let asked = attempt(view, client, index, fresh, &mut request, traits, upgrade).await;
+        let (fault, reused) = match asked {
+            Ok(outcome) => return outcome,
+            Err(failed) => failed,
+        };
+        let attempt = Attempt {
+            sent: request.has_sent(),
+            reused,
+            idempotent: traits.idempotent,
+            replayable: request.restart(),
+            number: u32::try_from(tried.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1),
+            limit,
+        };
+        match verdict(&attempt, &fault) {
+            Verdict::TryFresh => fresh = true,
+            Verdict::TryAnother => {
+                tried.push(index);
+                fresh = false;
+            }
+            Verdict::GiveUp => {
+                let name = snapshot
+                    .instances
+                    .get(index)
+                    .map_or("", |it| it.name.as_str());
+                tracing::info!("instance {name}: {fault}");
+                let text = format!("{fault}\n");
+                return give_up(view, client, fault.status(), &text, traits, &request).await;
+            }
+        }
+    }
+}
+
+/// An error means that nothing was written to the client; with it, whether the connection was kept.
+async fn attempt(
+    view: &View,
+    client: &mut Connection,
+    index: usize,
+    fresh: bool,
+    request: &mut Copy,
+    traits: Traits,
+    upgrade: Option<&str>,
+) -> Result<Outcome, (Fault, bool)> {
+    let limits = &view.state.snapshot.target.limits;
+    let (Some(address), Some(pool)) = (view.state.addresses.get(index), view.pools.get(index))
+    else {
+        return Err((Fault::upstream(Phase::Connect, Kind::Closed), false));
+    };
+    if fresh {
+        // One kept connection was dead: its neighbours are no better.
+        pool.clear();
+    }
+    let mut upstream = match pool.checkout() {
+        Some(kept) => kept,
+        None => client::connect(address, &client.deadline, limits.connect)
+            .await
+            .map_err(|fault| (fault, false))?,
+    };
+    let reused = upstream.reused;
+    let times = Times {
+        response_head: limits.response_head,
+        idle_body: limits.idle_body,
+    };
+    let relayed =
+        exchange::converse(client, &mut upstream, request, traits, upgrade, times, None).await;
+    let relayed = relayed.map_err(|fault| (fault, reused))?;
+    if relayed.keep_upstream {
+        pool.give_back(upstream, Instant::now());
+    }
+    Ok(Outcome {
+        status: relayed.status,
+        bytes: relayed.bytes,
+        keep: relayed.keep_client,
+    })
+}
+
+async fn give_up(
+    view: &View,
+    client: &mut Connection,
+    status: u16,
+    text: &str,
+    traits: Traits,
+    request: &Copy,
+) -> Outcome {
+    // What is left of a body stands before the next request.
+    let keep = traits.keep && !request.has_body();
+    let mut out = Vec::new();
+    answer::text(status, "", text, !traits.is_head, !keep, &mut out);
+    let within = view.state.snapshot.target.limits.idle_body;
+    let written = client.write_all(&out, within).await;
+    if written.is_ok() && !keep {
+        client.linger(LINGER_BYTES, LINGER).await;
+    }
+    Outcome {
+        status,
+        bytes: out.len() as u64,
+        keep: keep && written.is_ok(),
+    }
+}

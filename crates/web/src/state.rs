@@ -1,0 +1,58 @@
+//! What the threads read: the snapshot with the list of the release's files.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::client::Address;
+
+use crate::site_files::{self, SiteFile};
+use crate::snapshot::{Listen, Snapshot};
+
+/// Immutable.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) files: Arc<HashMap<String, SiteFile>>,
+    pub(crate) addresses: Vec<Address>,
+    files_of: Option<PathBuf>,
+}
+
+impl State {
+    /// Lists the files anew only when the release has changed.
+    pub(crate) fn new(snapshot: Snapshot, former: Option<&Self>) -> io::Result<Self> {
+        let root = match (&snapshot.release, &snapshot.target.static_dir) {
+            (Some(release), Some(directory)) => Some(release.join(directory)),
+            _ => None,
+        };
+        let files = match (&root, former) {
+            (Some(root), Some(former)) if former.files_of.as_ref() == Some(root) => {
+                Arc::clone(&former.files)
+            }
+            (Some(root), _) => Arc::new(site_files::list(root)?),
+            (None, _) => Arc::default(),
+        };
+        let addresses = snapshot
+            .instances
+            .iter()
+            .map(|instance| match &instance.listen {
+                Listen::Socket(path) => Address::Unix(path.clone()),
+                Listen::Port(address) => Address::Tcp(*address),
+            });
+        Ok(Self {
+            addresses: addresses.collect(),
+            files,
+            files_of: root,
+            snapshot,
+        })
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.snapshot
+            .instances
+            .iter()
+            .filter(|instance| instance.ready)
+            .count()
+    }
+}
