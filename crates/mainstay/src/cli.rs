@@ -1,0 +1,36 @@
+//! Pure: the verbs and their flags, nothing else. The flags of a verb stand in the verb's file.
+
+use clap::{Parser, Subcommand};
+
+use crate::verbs::{check, down, init, logs, run, schema, status, trust, up};
+
+/// A website on several servers, from one file.
+#[derive(Parser, Debug)]
+#[command(name = "mainstay", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Write a commented site file to begin with
+    Init(init::Args),
+    /// Say what is wrong with a site file, and what its design lacks
+    Check(check::Args),
+    /// Run the whole site on this machine
+    Up(up::Args),
+    /// Stop a site that runs
+    Down(down::Args),
+    /// Show every server, process, endpoint and database member
+    Status(status::Args),
+    /// Show what the site's processes print
+    Logs(logs::Args),
+    /// Say how to make browsers trust the site's local authority
+    Trust(trust::Args),
+    /// Print the JSON Schema of the site file
+    Schema(schema::Args),
+    /// Be one process of a site (started by `up`, not by people)
+    #[command(hide = true)]
+    Run(run::Args),
+}

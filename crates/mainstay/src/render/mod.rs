@@ -1,0 +1,3 @@
+//! Pure: values as text for people.
+
+pub(crate) mod findings;
