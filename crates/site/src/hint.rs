@@ -40,10 +40,10 @@ fn keep(found: &DeValue<'_>, schema: &Value) -> Option<String> {
             _ => None,
         },
         (DeValue::String(text), Value::Array(_)) => Some(format!("[{}]", quoted(text))),
-        (DeValue::Integer(number), Value::String(example)) => match unit(example) {
-            Some(unit) => Some(quoted(&format!("{number}{unit}"))),
-            None => Some(quoted(&number.to_string())),
-        },
+        (DeValue::Integer(number), Value::String(example)) => {
+            let unit = unit(example).map_or("", |unit| usual_unit(unit, number.as_str()));
+            Some(quoted(&format!("{number}{unit}")))
+        }
         _ => None,
     }
 }
@@ -53,6 +53,15 @@ fn unit(example: &str) -> Option<&str> {
     let unit = example.trim_start_matches(|c: char| c.is_ascii_digit());
     let is_quantity = unit.len() < example.len() && unit.chars().all(char::is_alphabetic);
     (is_quantity && !unit.is_empty()).then_some(unit)
+}
+
+/// What a bare number most likely counts: seconds, and bytes or, where that would be little, MiB.
+fn usual_unit(example: &str, number: &str) -> &'static str {
+    match (example.ends_with('B'), number.len() > 5) {
+        (true, true) => "B",
+        (true, false) => "MiB",
+        (false, _) => "s",
+    }
 }
 
 /// The schema's example as TOML; for lists without one, an empty list.
@@ -125,7 +134,9 @@ mod tests {
     fn the_persons_own_value_is_kept() {
         assert_eq!(hint("key = \"3\"", &json!(2)), "key = 3");
         assert_eq!(hint("key = 5", &json!("60s")), "key = \"5s\"");
+        assert_eq!(hint("key = 3600", &json!("1h")), "key = \"3600s\"");
         assert_eq!(hint("key = 5", &json!("64MiB")), "key = \"5MiB\"");
+        assert_eq!(hint("key = 1048576", &json!("64MiB")), "key = \"1048576B\"");
         assert_eq!(
             hint("key = \"a.com\"", &json!(["www.foobar.com"])),
             "key = [\"a.com\"]"

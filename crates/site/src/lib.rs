@@ -12,6 +12,7 @@ mod parse;
 mod problem;
 mod source;
 mod spelling;
+mod syntax;
 pub mod written;
 
 // Its shape: one schema for editors and for us.

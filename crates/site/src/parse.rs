@@ -7,6 +7,7 @@ use crate::problem::{Code, Problem, sorted};
 use crate::schema::schema;
 use crate::shape;
 use crate::source::Source;
+use crate::syntax;
 use crate::written::Written;
 
 /// What the text says, as far as it could be read.
@@ -25,7 +26,7 @@ pub fn parse(text: &str, file_name: &str) -> Parsed {
     if !errors.is_empty() {
         return Parsed {
             written: None,
-            problems: syntax_problems(&errors, source),
+            problems: syntax::problems(&errors, source),
         };
     }
     let mut shape = shape::check(tree.get_mut(), schema(), source);
@@ -61,45 +62,4 @@ pub fn text_of<'b>(bytes: &'b [u8], file_name: &str) -> Result<&'b str, Vec<Prob
         let what = "the file is not UTF-8 text from here on";
         vec![source.problem(Code::Syntax, &span, what, "the file anew, saved as UTF-8")]
     })
-}
-
-/// One problem per line: what follows on the same line is mostly an echo of the first.
-fn syntax_problems(errors: &[toml::de::Error], source: Source<'_>) -> Vec<Problem> {
-    let problems = errors.iter().map(|error| {
-        let span = error.span().unwrap_or_default();
-        let (what, write) = in_our_words(error.message(), source, &span);
-        source.problem(Code::Syntax, &span, what, write)
-    });
-    let mut problems = sorted(problems.collect());
-    problems.dedup_by_key(|problem| problem.line);
-    problems
-}
-
-/// The parser's message, and what to write, for the slips that people make most.
-fn in_our_words(
-    message: &str,
-    source: Source<'_>,
-    span: &std::ops::Range<usize>,
-) -> (String, String) {
-    let found = source.text.get(span.clone()).unwrap_or_default();
-    let write = match message {
-        m if m.contains("duplicate key") => "each key once, and each [section] once",
-        m if m.contains("string values must be quoted") => "the value in quotes: \"…\"",
-        m if m.contains("unclosed array") => "a `]` at the end of the list",
-        m if m.contains("unclosed table") => "a `]` behind the section's name",
-        m if m.contains("unclosed inline table") => "a `}` at the end",
-        m if m.contains("key with no value") => "key = value",
-        m if m.contains("invalid basic string") => "a closing `\"`",
-        _ => {
-            "valid TOML (https://toml.io): [section], key = \"text\", key = 1, key = [\"a\", \"b\"]"
-        }
-    };
-    let what = match found.trim() {
-        "" => format!("not valid TOML: {message}"),
-        found if found.chars().count() <= 20 && !found.contains('\n') && !message.contains('`') => {
-            format!("not valid TOML: {message} at `{found}`")
-        }
-        _ => format!("not valid TOML: {message}"),
-    };
-    (what, write.to_owned())
 }

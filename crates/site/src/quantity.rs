@@ -129,6 +129,9 @@ fn closest(text: &str, units: &[(&str, u64)], usual: &str) -> String {
             names.join(", ")
         ),
         (digits, Some(unit)) => format!("\"{digits}{unit}\""),
+        (digits, None) if unit.is_empty() && usual == "s" => {
+            format!("\"{digits}s\" or \"{digits}ms\"")
+        }
         (digits, None) if unit.is_empty() => format!("\"{digits}{usual}\""),
         (_, None) if unit.starts_with(['.', ',']) => {
             format!("a whole number of a smaller unit: {}", names.join(", "))
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn others_get_a_proposal() {
         for (written, proposed) in [
-            ("5", "\"5s\""),
+            ("5", "\"5s\" or \"5ms\""),
             ("5 s", "\"5s\""),
             ("5sec", "\"5s\""),
             ("10 Minutes", "\"10m\""),

@@ -61,28 +61,40 @@ struct Walk<'a> {
 type Path<'p> = [&'p str];
 
 impl Walk<'_> {
-    fn table(&mut self, path: &Path<'_>, header: &Span, table: &mut DeTable<'_>, schema: &Value) {
+    /// Whether the table can stay.
+    fn table(
+        &mut self,
+        path: &Path<'_>,
+        header: &Span,
+        table: &mut DeTable<'_>,
+        schema: &Value,
+    ) -> bool {
         if schema["properties"].is_object() {
             self.accept_underscores(path, table, schema);
         }
         let mut refused = Vec::new();
+        let mut meant = BTreeSet::new();
         for (key, value) in table.iter_mut() {
             let name = key.get_ref().as_ref();
             let Some(schema) = schema_of(schema, name) else {
-                self.unknown_key(path, key, schema);
+                self.unknown_key(path, key, value.get_ref(), schema);
                 refused.push(name.to_owned());
+                meant.extend(closest(name, keys_of(schema)).map(str::to_owned));
                 continue;
             };
             let path: Vec<&str> = path.iter().copied().chain([name]).collect();
             if !self.value(&path, value, schema) {
                 refused.push(name.to_owned());
+                meant.insert(name.to_owned());
             }
         }
-        self.required(path, header, table, schema);
         for key in refused {
             self.leave_out(path, &key);
             table.remove(key.as_str());
         }
+        let complete = self.required(path, header, table, &meant, schema);
+        // Where other kinds than a table are allowed too, the type behind it has no empty form.
+        complete || schema["type"] == "object"
     }
 
     /// Whether the value can stay.
@@ -102,10 +114,7 @@ impl Walk<'_> {
                 self.list(path, items, schema);
                 true
             }
-            DeValue::Table(table) => {
-                self.table(path, &span, table, schema);
-                true
-            }
+            DeValue::Table(table) => self.table(path, &span, table, schema),
             DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => true,
         }
     }
@@ -193,81 +202,104 @@ impl Walk<'_> {
         }
     }
 
-    fn required(&mut self, path: &Path<'_>, header: &Span, table: &DeTable<'_>, schema: &Value) {
-        for key in schema["required"]
+    /// Reports what is missing; not what is there and wrong, or stands there misspelt (`meant`).
+    fn required(
+        &mut self,
+        path: &Path<'_>,
+        header: &Span,
+        table: &DeTable<'_>,
+        meant: &BTreeSet<String>,
+        schema: &Value,
+    ) -> bool {
+        let keys = schema["required"]
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(Value::as_str)
-        {
-            if table.contains_key(key) || self.left_out.contains(key) && path.is_empty() {
+            .filter_map(Value::as_str);
+        let missing: Vec<&str> = keys.filter(|key| !table.contains_key(*key)).collect();
+        for key in &missing {
+            if meant.contains(*key) || (path.is_empty() && self.left_out.contains(*key)) {
                 continue;
             }
-            let inner = &schema["properties"][key];
-            let (what, write) = if !path.is_empty() {
-                let section = path.join(".");
-                (
-                    format!("[{section}] has no `{key}`"),
-                    hint::value_for(key, None, inner),
-                )
-            } else if key == "servers" {
-                let server = hint::section("servers.app-1", &inner["additionalProperties"]);
-                ("the file has no server".to_owned(), server)
-            } else {
-                (
+            let inner = &schema["properties"][*key];
+            let (what, write) = match path {
+                [] if *key == "servers" => {
+                    let server = hint::section("servers.app-1", &inner["additionalProperties"]);
+                    ("the file has no server".to_owned(), server)
+                }
+                [] => (
                     format!("the file has no [{key}]"),
                     hint::section(key, inner),
-                )
+                ),
+                _ => {
+                    let section = path.join(".");
+                    (
+                        format!("[{section}] has no `{key}`"),
+                        hint::value_for(key, None, inner),
+                    )
+                }
             };
             self.problems.add(Code::Missing, header, what, write);
+            if !path.is_empty() {
+                self.leave_out(path, key);
+            }
         }
+        missing.is_empty()
     }
 
-    fn unknown_key(&mut self, path: &Path<'_>, key: &Spanned<DeString<'_>>, schema: &Value) {
+    fn unknown_key(
+        &mut self,
+        path: &Path<'_>,
+        key: &Spanned<DeString<'_>>,
+        value: &DeValue<'_>,
+        schema: &Value,
+    ) {
         let name = key.get_ref().as_ref();
-        let known: Vec<&str> = keys_of(schema);
+        let known = keys_of(schema);
+        let is_section = path.is_empty() && matches!(value, DeValue::Table(_) | DeValue::Array(_));
+        let meant = closest(name, known.iter().copied());
+        let others = self.sections_with(path, name);
         let (code, what, write) = if let Some((_, until)) = not_yet(path, name) {
             let what = format!("[{name}] is not available yet in this version");
             (Code::NotYet, what, (*until).to_owned())
-        } else if let Some(section) = self.belongs_to(path, name) {
-            let what = format!("`{name}` belongs to [{section}], not {}", place(path));
-            (Code::UnknownKey, what, format!("it below [{section}]"))
+        } else if !is_section && meant.is_none() && !others.is_empty() {
+            let others = others.join(" or ");
+            let what = format!("`{name}` belongs to {others}, not {}", place(path));
+            (Code::UnknownKey, what, format!("it below {others}"))
         } else {
-            let kind = if path.is_empty() { "section" } else { "key" };
-            let meant = did_you_mean(name, known.iter().copied());
-            let inside = if path.is_empty() {
+            let kind = if is_section { "section" } else { "key" };
+            let inside = if is_section {
                 String::new()
             } else {
                 format!(" in {}", place(path))
             };
-            let write = match closest(name, known.iter().copied()) {
-                Some(meant) if path.is_empty() => format!("[{meant}]"),
+            let guess = did_you_mean(name, known.iter().copied());
+            let write = match meant {
+                Some(meant) if is_section => format!("[{meant}]"),
                 Some(meant) => meant.to_owned(),
                 None => format!("one of {}", known.join(", ")),
             };
             (
                 Code::UnknownKey,
-                format!("unknown {kind} `{name}`{inside}{meant}"),
+                format!("unknown {kind} `{name}`{inside}{guess}"),
                 write,
             )
         };
         self.problems.add(code, &key.span(), what, write);
     }
 
-    /// The section that has this key, when the one it stands in has nothing like it.
-    fn belongs_to(&self, path: &Path<'_>, key: &str) -> Option<&str> {
+    /// The sections that have this key, if they are few enough to be meant.
+    fn sections_with(&self, path: &Path<'_>, key: &str) -> Vec<String> {
         let here = path.first().copied().unwrap_or_default();
-        let sections = self.root["properties"].as_object()?;
         let dashed = key.replace('_', "-");
-        let mut having = sections
-            .iter()
+        let sections = self.root["properties"].as_object().into_iter().flatten();
+        let having: Vec<String> = sections
             .filter(|(section, schema)| {
                 section.as_str() != here && schema["properties"].get(&dashed).is_some()
             })
-            .map(|(section, _)| section.as_str());
-        // Two sections that have it: no telling which is meant.
-        let only = having.next()?;
-        having.next().is_none().then_some(only)
+            .map(|(section, _)| format!("[{section}]"))
+            .collect();
+        if having.len() > 2 { Vec::new() } else { having }
     }
 
     fn wrong_kind(&mut self, path: &Path<'_>, span: &Span, found: &DeValue<'_>, schema: &Value) {
@@ -378,7 +410,12 @@ fn wanted_kinds(schema: &Value) -> String {
             other => Some(other),
         })
         .collect();
-    words.join(" or ")
+    match words.as_slice() {
+        [head @ .., before, last] if !head.is_empty() => {
+            format!("{}, {before} or {last}", head.join(", "))
+        }
+        words => words.join(" or "),
+    }
 }
 
 fn kind_in_words(value: &DeValue<'_>) -> &'static str {

@@ -58,8 +58,8 @@ impl<'a> Source<'a> {
             column: self.place(span.start).column,
             source_line: self.line_of(span.start).to_owned(),
             span,
-            what: what.into(),
-            write_instead: write_instead.into(),
+            what: visible(&what.into()),
+            write_instead: visible(&write_instead.into()),
         }
     }
 
@@ -75,6 +75,16 @@ impl<'a> Source<'a> {
         let start = border(span.start);
         start..border(span.end).max(start)
     }
+}
+
+/// Control characters spelt out: a file must not be able to write to a terminal through a message.
+fn visible(text: &str) -> String {
+    let spelt = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        c if c.is_control() => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(spelt).collect()
 }
 
 fn number(n: usize) -> u32 {

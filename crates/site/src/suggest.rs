@@ -1,7 +1,7 @@
 //! Pure: "did you mean": the known word that a misspelt one most likely stands for.
 
 /// Words people use for ours: the tools Mainstay stands in for, and short forms.
-const OTHER_WORDS: [(&str, &str); 22] = [
+const OTHER_WORDS: [(&str, &str); 23] = [
     ("haproxy", "balancer"),
     ("lb", "balancer"),
     ("load-balancer", "balancer"),
@@ -23,6 +23,7 @@ const OTHER_WORDS: [(&str, &str); 22] = [
     ("ip", "address"),
     ("host", "address"),
     ("semisync", "semi-sync"),
+    ("sync", "semi-sync"),
     ("letsencrypt", "acme"),
 ];
 

@@ -5,10 +5,11 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use site::{Problem, Site};
 
 use crate::render::findings::{self, Style};
+use crate::report::Failure;
 
 /// No site file is that long; something else was named by mistake.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -69,7 +70,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Result<Site, Vec<Problem>>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("there is no {name}; `mainstay init` writes one")
+            let next = "mainstay init, which writes one to begin with";
+            return Err(Failure::new(format!("there is no {name}"), next)
+                .with_status(2)
+                .into());
         }
         Err(error) => return Err(error).with_context(|| format!("cannot open {name}")),
     };
@@ -77,7 +81,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Result<Site, Vec<Problem>>> {
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > LARGEST_FILE {
-        bail!("{name} is larger than 1 MiB, so it is no site file");
+        let what = format!("{name} is larger than 1 MiB, so it is no site file");
+        return Err(Failure::new(what, "name the site file")
+            .with_status(2)
+            .into());
     }
     Ok(site::text_of(&bytes, &name).and_then(|text| site::load(text, &name)))
 }

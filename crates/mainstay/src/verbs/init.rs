@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
+use crate::report::Failure;
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The design to start from.
@@ -62,7 +64,9 @@ fn write_new(dir: &Path, path: &Path, text: &str) -> anyhow::Result<()> {
     let mut file = match std::fs::File::create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            bail!("{} is there already, and is left as it is", shown(path));
+            let what = format!("{} is there already; it is left as it is", shown(path));
+            let next = "another directory, or `mainstay check` to look at that file";
+            return Err(Failure::new(what, next).into());
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write {}", shown(path))),
     };

@@ -2,6 +2,7 @@
 //! costs and the lines that close it. One file per kind.
 
 mod monitoring;
+mod propose;
 mod security;
 mod single_point;
 
@@ -22,8 +23,8 @@ pub struct Finding {
     pub consequence: String,
     /// Lines for the site file that close it.
     pub add: Vec<String>,
-    /// What the finding is about.
-    pub at: Place,
+    /// What the finding is about. None: something that stands nowhere in the file.
+    pub at: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! Pure: what lets somebody in, or listen, who should not.
 
+use crate::audit::propose::without_role;
 use crate::audit::{Finding, Kind, Severity, listed};
 use crate::topology::{Authority, EnvValue, Place, Role, Server, Site};
 
@@ -12,7 +13,7 @@ pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(webhooks(site));
 }
 
-fn finding(code: &'static str, severity: Severity, at: Place) -> Finding {
+fn finding(code: &'static str, severity: Severity, at: Option<Place>) -> Finding {
     Finding {
         code,
         kind: Kind::Security,
@@ -23,9 +24,6 @@ fn finding(code: &'static str, severity: Severity, at: Place) -> Finding {
         at,
     }
 }
-
-/// The top of the file: for what is missing altogether.
-const TOP: Place = Place { line: 1, column: 1 };
 
 fn firewall(site: &Site) -> Option<Finding> {
     if site.firewall.is_some() {
@@ -44,7 +42,7 @@ fn firewall(site: &Site) -> Option<Finding> {
             "[firewall]".to_owned(),
             "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
         ],
-        ..finding("no-firewall", Severity::High, TOP)
+        ..finding("no-firewall", Severity::High, None)
     })
 }
 
@@ -59,7 +57,7 @@ fn ssh(site: &Site) -> Option<Finding> {
             "[firewall]".to_owned(),
             "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
         ],
-        ..finding("ssh-open", Severity::Medium, firewall.at)
+        ..finding("ssh-open", Severity::Medium, Some(firewall.at))
     })
 }
 
@@ -75,7 +73,7 @@ fn https(site: &Site) -> Option<Finding> {
                       the visitors"
                 .to_owned(),
         add,
-        ..finding("no-https", Severity::High, TOP)
+        ..finding("no-https", Severity::High, None)
     })
 }
 
@@ -92,7 +90,7 @@ fn authority(site: &Site) -> Option<Finding> {
         what: format!("`{public}` gets its certificate from the site's own authority"),
         consequence: "browsers that were not told to trust it refuse the page".to_owned(),
         add: vec!["[tls]".to_owned(), "authority = \"acme\"".to_owned()],
-        ..finding("local-authority", Severity::Medium, tls.at)
+        ..finding("local-authority", Severity::Medium, Some(tls.at))
     })
 }
 
@@ -103,17 +101,19 @@ fn exposed_database(site: &Site) -> Option<Finding> {
         .filter(|server| server.has(Role::Balancer))
         .collect();
     let first = both.first().filter(|_| site.servers.len() > 3)?;
-    let names: Vec<&str> = both.iter().map(|server| server.name.as_str()).collect();
-    let rest = first.roles.iter().filter(|role| **role != Role::Database);
-    let rest: Vec<String> = rest.map(|role| format!("\"{role}\"")).collect();
+    let names: Vec<String> = both
+        .iter()
+        .map(|server| format!("`{}`", server.name))
+        .collect();
     Some(Finding {
         what: format!("{} faces the visitors and keeps the data", listed(&names)),
         consequence: "whoever breaks into the balancer has the database's files".to_owned(),
-        add: vec![
-            format!("[servers.{}]", first.name),
-            format!("roles = [{}]", rest.join(", ")),
-        ],
-        ..finding("database-on-balancer", Severity::Medium, first.roles_at)
+        add: without_role(first, Role::Database),
+        ..finding(
+            "database-on-balancer",
+            Severity::Medium,
+            Some(first.roles_at),
+        )
     })
 }
 
@@ -134,6 +134,6 @@ fn webhooks(site: &Site) -> Option<Finding> {
             "[alerts]".to_owned(),
             format!("webhook = [\"{}\"]", url.replacen("http", "https", 1)),
         ],
-        ..finding("alerts-in-the-clear", Severity::Low, at)
+        ..finding("alerts-in-the-clear", Severity::Low, Some(at))
     })
 }

@@ -58,12 +58,10 @@ fn findings_say_what_they_cost_and_what_to_add() {
     let site = load(preset("textbook").unwrap().text, "site.toml").unwrap();
     let mut text = String::new();
     for finding in audit(&site) {
-        writeln!(
-            text,
-            "{} {} line {}",
-            finding.code, finding.severity, finding.at.line
-        )
-        .unwrap();
+        let line = finding
+            .at
+            .map_or("none".to_owned(), |at| at.line.to_string());
+        writeln!(text, "{} {} line {line}", finding.code, finding.severity).unwrap();
         writeln!(text, "  {}: {}", finding.what, finding.consequence).unwrap();
         for line in finding.add {
             writeln!(text, "  + {line}").unwrap();

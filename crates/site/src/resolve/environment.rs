@@ -89,10 +89,14 @@ fn check_secret_name(At { value: name, span }: &At<String>, problems: &mut Probl
 
 fn check_plain(name: &str, value: &Scalar, at: &Span, problems: &mut Problems<'_>) {
     let text = value.to_string();
-    let looks_secret = is_secret_name(name) && matches!(value, Scalar::Text(_)) && !text.is_empty();
-    if looks_secret || is_secret_value(&text) {
-        let what =
-            format!("`{name}` is a secret, and everybody who may read this file could read it");
+    let named_so = is_secret_name(name) && matches!(value, Scalar::Text(_)) && !text.is_empty();
+    let why = match () {
+        () if is_secret_value(&text) => Some("holds a password or key"),
+        () if named_so => Some("looks like a secret"),
+        () => None,
+    };
+    if let Some(why) = why {
+        let what = format!("`{name}` {why}, and many people read this file");
         let write = format!("{{ secret = {} }}", quoted(&proposed_name(name)));
         problems.add(Code::SecretInFile, at, what, write);
     } else if let Some(secret) = text.strip_prefix(SECRET_PREFIX) {

@@ -21,22 +21,24 @@ struct Use {
 pub(super) fn check(written: &Written, site: &Site, problems: &mut Problems<'_>) {
     let uses = uses(written, site, problems);
     for (index, later) in uses.iter().enumerate() {
-        for earlier in uses.iter().take(index) {
-            let overlap = later.ports.start() <= earlier.ports.end()
-                && earlier.ports.start() <= later.ports.end();
-            let Some(at) = later
-                .at
-                .as_ref()
-                .or(earlier.at.as_ref())
-                .filter(|_| overlap)
-            else {
-                continue;
-            };
-            let first = later.ports.start().max(earlier.ports.start());
-            let what = format!("port {first} is for {} and for {}", earlier.who, later.who);
-            problems.add(Code::Conflict, at, what, "another port");
-        }
+        let mut before = uses.iter().take(index);
+        let Some(earlier) = before.find(|earlier| overlap(earlier, later)) else {
+            continue;
+        };
+        let Some(at) = later.at.as_ref().or(earlier.at.as_ref()) else {
+            continue;
+        };
+        let first = later.ports.start().max(earlier.ports.start());
+        let what = format!(
+            "port {first} would be for {} and for {}",
+            earlier.who, later.who
+        );
+        problems.add(Code::Conflict, at, what, "another port, best the default");
     }
+}
+
+fn overlap(a: &Use, b: &Use) -> bool {
+    a.ports.start() <= b.ports.end() && b.ports.start() <= a.ports.end()
 }
 
 fn uses(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Vec<Use> {

@@ -15,11 +15,11 @@ pub(super) fn check(written: &Written, site: &Site, problems: &mut Problems<'_>)
     let has_app = written.app.is_some() || app_unread;
     if !some(site, Role::Balancer) {
         let what = "no server has the role `balancer`, so no request would arrive";
-        missing(site, Role::Balancer, what, problems);
+        missing(written, Role::Balancer, what, problems);
     }
     if !some(site, Role::Web) {
         let what = "no server has the role `web`, so nothing would answer requests";
-        missing(site, Role::Web, what, problems);
+        missing(written, Role::Web, what, problems);
     }
     for server in &site.servers {
         web_and_app_together(server, has_app, written, problems);
@@ -28,7 +28,7 @@ pub(super) fn check(written: &Written, site: &Site, problems: &mut Problems<'_>)
         // Both are missing: said once, by `web` above.
     } else if has_app && !some(site, Role::App) {
         let what = "no server has the role `app`, so the application would run nowhere";
-        missing(site, Role::App, what, problems);
+        missing(written, Role::App, what, problems);
     } else if !has_app && some(site, Role::App) {
         let what = "servers have the role `app`, but the file has no [app]";
         let write = "[app]\ncommand = [\"bin/foobar\"]";
@@ -83,18 +83,13 @@ fn some(site: &Site, role: Role) -> bool {
 }
 
 /// Reported at the first server, which is where a small site would add it.
-fn missing(site: &Site, role: Role, what: &str, problems: &mut Problems<'_>) {
-    let Some(first) = site.servers.first() else {
+fn missing(written: &Written, role: Role, what: &str, problems: &mut Problems<'_>) {
+    let names = written.servers.iter().flatten().map(|(name, _)| &name.span);
+    let Some(first) = names.min_by_key(|span| span.start) else {
         return;
     };
-    let line = problems
-        .source
-        .text
-        .lines()
-        .take(first.at.line as usize - 1);
-    let start: usize = line.map(|line| line.len() + 1).sum();
     let write = format!("`{role}` among the `roles` of at least one server");
-    problems.add(Code::Missing, &(start..start), what, write);
+    problems.add(Code::Missing, first, what, write);
 }
 
 fn first_with(site: &Site, role: Role, written: &Written) -> Span {
