@@ -12,11 +12,19 @@ pub mod record;
 pub mod report;
 
 // the loop: observe → diagnose → decide → tell → act
+mod act;
 pub mod keeper;
+mod observe;
+mod rebuild;
+mod tell;
+
+// what to do, decided
+pub mod failover;
 
 // the engine: programs, options, accounts, data directory
 pub mod engine;
 
 pub use engine::accounts;
+pub use engine::programs::Programs;
 pub use keeper::{Keeper, Parts, start};
 pub use report::{MemberReport, MemberState, Role};

@@ -4,6 +4,9 @@ use std::fmt;
 
 use site::name::{MemberName, ServerName};
 
+use crate::failover::decision::Decision;
+use crate::failover::diagnosis::Diagnosis;
+use crate::failover::view::{Engine, Long, Status, View};
 use crate::record::Generation;
 
 /// One database member, as its keeper saw it last.
@@ -108,6 +111,48 @@ impl MemberReport {
         }
     }
 
+    /// After a look: `before` gives the name and what does not change with one.
+    pub(crate) fn after(before: &Self, view: &View, decision: &Decision) -> Self {
+        let answers: Option<&Status> = match &view.engine {
+            Engine::Answers(status) if view.in_flight.is_none() => Some(status),
+            _ => None,
+        };
+        let state = view.state();
+        let role = role(&before.name, view, decision);
+        let replication = answers.and_then(|status| status.replication.as_ref());
+        Self {
+            name: before.name.clone(),
+            server: before.server.clone(),
+            state: member_state(decision),
+            role,
+            generation: state.map(|state| state.generation),
+            primary: state.map(|state| state.primary.clone()),
+            read_only: answers.map(|status| status.read_only),
+            lag_ms: match (&decision.diagnosis, role) {
+                (_, Role::Primary) => Some(0),
+                (Diagnosis::Following(_) | Diagnosis::Lagging { .. }, _) => answers
+                    .and_then(|status| status.lag)
+                    .map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+                _ => None,
+            },
+            gtid_binlog_pos: answers
+                .map(|status| status.binlog_pos.to_string())
+                .unwrap_or_default(),
+            gtid_slave_pos: answers
+                .map(|status| status.slave_pos.to_string())
+                .unwrap_or_default(),
+            gtid_received: replication
+                .map(|replication| replication.received.clone())
+                .unwrap_or_default(),
+            version: answers
+                .map(|status| status.version.clone())
+                .unwrap_or_default(),
+            pid: None,
+            restarts: before.restarts,
+            reason: decision.sentence(),
+        }
+    }
+
     /// A replica that follows, or a primary that takes writes.
     pub fn serves(&self) -> bool {
         self.state == MemberState::Running
@@ -116,5 +161,35 @@ impl MemberReport {
                 Role::Primary => self.read_only == Some(false),
                 Role::Replica => self.lag_ms.is_some(),
             }
+    }
+}
+
+fn member_state(decision: &Decision) -> MemberState {
+    match &decision.diagnosis {
+        Diagnosis::ActionInFlight(Long::Start) => MemberState::Starting,
+        Diagnosis::ActionInFlight(Long::Rebuild) => MemberState::Rebuilding,
+        Diagnosis::EngineDown { why, needs_you, .. } => MemberState::Down {
+            reason: why.clone(),
+            needs_you: *needs_you,
+        },
+        Diagnosis::EngineSilent { why } => MemberState::Down {
+            reason: why.clone(),
+            needs_you: false,
+        },
+        _ => MemberState::Running,
+    }
+}
+
+fn role(me: &MemberName, view: &View, decision: &Decision) -> Role {
+    match &decision.diagnosis {
+        Diagnosis::PrimaryServes => Role::Primary,
+        Diagnosis::EngineDown { .. }
+        | Diagnosis::EngineSilent { .. }
+        | Diagnosis::ActionInFlight(Long::Start)
+        | Diagnosis::WritableUnentitled => Role::Unknown,
+        _ => match view.state() {
+            Some(state) if state.primary != *me => Role::Replica,
+            _ => Role::Unknown,
+        },
     }
 }

@@ -1,0 +1,1 @@
+//! What is news, as sequences of diagnoses.
