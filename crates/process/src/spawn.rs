@@ -25,13 +25,27 @@ use crate::sockets::Named;
 /// Requests waiting for the spawning thread.
 const QUEUE: usize = 64;
 
+/// Variables of the parent that every child gets.
+const PASSED_ON: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "MAINSTAY_LOG",
+    "RUST_BACKTRACE",
+];
+
 /// What to start.
 #[derive(Debug)]
 pub struct Launch {
     /// Looked up in `PATH` unless it has a `/`.
     pub program: OsString,
     pub args: Vec<OsString>,
-    /// Added to the parent's environment.
+    /// All the child gets, besides `PASSED_ON`: what the operator's shell holds (keys, tokens) is
+    /// not the application's.
     pub env: Vec<(String, OsString)>,
     /// Our own binary takes `PARENT` itself; any other program goes through `mainstay run exec`.
     pub ours: bool,
@@ -184,6 +198,12 @@ fn start(
     };
     command
         .args(&launch.args)
+        .env_clear()
+        .envs(
+            PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .envs(launch.env)
         .env(crate::leash::MARK, mark)
         .stdin(Stdio::null())
