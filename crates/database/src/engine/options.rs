@@ -150,9 +150,8 @@ impl File {
         self.because("Full Unicode by default.");
         self.set("character_set_server", "utf8mb4");
         self.set("collation_server", "utf8mb4_unicode_ci");
-        self.because("A client cannot be asked for its local files, nor the server for its own.");
+        self.because("A client cannot be asked for its local files.");
         self.set("local_infile", 0);
-        self.set("secure_file_priv", "/nonexistent");
     }
 
     fn size(&mut self, target: &MemberTarget) {
