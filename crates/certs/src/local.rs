@@ -88,7 +88,8 @@ fn is_current(made_for: &Path, wanted: &str, now: SystemTime) -> bool {
     let age = fs::metadata(made_for)
         .and_then(|metadata| metadata.modified())
         .ok()
-        .and_then(|made| now.duration_since(made).ok());
+        // Made in the future: the clock went back; it is young all the same.
+        .map(|made| now.duration_since(made).unwrap_or_default());
     same && age.is_some_and(|age| age < DAY * (SITE_DAYS - RENEW_DAYS))
 }
 
