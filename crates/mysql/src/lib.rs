@@ -18,6 +18,7 @@ pub mod handshake;
 pub mod command;
 pub mod error_code;
 pub mod reply;
+pub mod scan;
 
 // positions in the history of writes
 pub mod gtid;
