@@ -306,3 +306,6 @@ fn check_roles(server: &ServerTarget, target: &Target) -> Vec<String> {
     }
     defects
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,9 @@ pub(crate) fn value_for(key: &str, found: Option<&DeValue<'_>>, schema: &Value) 
 /// `[section]` with what it needs at least.
 pub(crate) fn section(path: &str, schema: &Value) -> String {
     let mut lines = vec![format!("[{path}]")];
+    for (key, value) in schema["examples"][0].as_object().into_iter().flatten() {
+        lines.push(format!("{key} = {}", as_toml(value)));
+    }
     for key in schema["required"]
         .as_array()
         .into_iter()

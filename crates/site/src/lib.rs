@@ -17,6 +17,7 @@ pub mod written;
 
 // Its shape: one schema for editors and for us.
 mod hint;
+mod kind;
 mod schema;
 mod shape;
 mod suggest;

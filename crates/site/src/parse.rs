@@ -26,7 +26,7 @@ pub fn parse(text: &str, file_name: &str) -> Parsed {
     if !errors.is_empty() {
         return Parsed {
             written: None,
-            problems: syntax::problems(&errors, source),
+            problems: syntax::problems(source),
         };
     }
     let mut shape = shape::check(tree.get_mut(), schema(), source);

@@ -10,21 +10,22 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use crate::at::Span;
 use crate::hint;
+use crate::kind::{allowed_words, allows, kind_in_words, kinds, wanted_kinds};
 use crate::problem::{Code, Problem};
 use crate::source::{Problems, Source};
 use crate::suggest::{closest, did_you_mean};
 
 /// Sections that later versions understand, and what to do until then.
 const NOT_YET: [(&str, &str); 4] = [
-    ("apps", "one application in [app]; it serves every path"),
+    ("apps", "one application, in [app]: it serves every path"),
     (
         "backends",
-        "remove it; requests go to the servers with the role `web`",
+        "nothing here: requests go to the servers with the role `web`",
     ),
-    ("routes", "remove it; every path goes to the one [app]"),
+    ("routes", "nothing here: every path goes to the one [app]"),
     (
         "backup",
-        "remove it, and copy the database by your own means for now",
+        "nothing here, and copy the database by your own means for now",
     ),
 ];
 
@@ -321,7 +322,11 @@ impl Walk<'_> {
         let wanted = wanted_kinds(&schema["items"]);
         let found = kind_in_words(item.get_ref());
         let what = format!("every item of `{key}` must be {wanted}, not {found}");
-        let write = format!("{key} = {}", hint::example(schema));
+        let text_wanted = kinds(&schema["items"]).first() == Some(&"string");
+        let write = match item.get_ref() {
+            DeValue::Integer(number) if text_wanted => hint::quoted(&number.to_string()),
+            _ => format!("{key} = {}", hint::example(schema)),
+        };
         self.problems
             .add(Code::WrongType, &item.span(), what, write);
     }
@@ -358,76 +363,6 @@ fn not_yet(path: &Path<'_>, name: &str) -> Option<&'static (&'static str, &'stat
     NOT_YET
         .iter()
         .find(|(section, _)| path.is_empty() && *section == name)
-}
-
-/// The words of an enumeration, however schemars spelt it.
-fn allowed_words(schema: &Value) -> Option<Vec<&str>> {
-    if let Some(words) = schema["enum"].as_array() {
-        return Some(words.iter().filter_map(Value::as_str).collect());
-    }
-    let words = schema["oneOf"].as_array()?;
-    Some(
-        words
-            .iter()
-            .filter_map(|word| word["const"].as_str())
-            .collect(),
-    )
-}
-
-/// The `type` of a schema; an enumeration is text.
-fn kinds(schema: &Value) -> Vec<&str> {
-    match &schema["type"] {
-        Value::String(kind) => vec![kind],
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => vec!["string"],
-    }
-}
-
-fn allows(schema: &Value, value: &DeValue<'_>) -> bool {
-    let kind = match value {
-        DeValue::String(_) => "string",
-        DeValue::Integer(_) => "integer",
-        DeValue::Float(_) => "number",
-        DeValue::Boolean(_) => "boolean",
-        DeValue::Array(_) => "array",
-        DeValue::Table(_) => "object",
-        DeValue::Datetime(_) => return false,
-    };
-    kinds(schema).contains(&kind)
-}
-
-fn wanted_kinds(schema: &Value) -> String {
-    let words: Vec<&str> = kinds(schema)
-        .into_iter()
-        .filter_map(|kind| match kind {
-            "string" => Some("text in quotes"),
-            "integer" => Some("a whole number"),
-            // Said already by "a whole number" wherever both are allowed.
-            "number" => None,
-            "boolean" => Some("true or false"),
-            "array" => Some("a list"),
-            "object" => Some("a table"),
-            other => Some(other),
-        })
-        .collect();
-    match words.as_slice() {
-        [head @ .., before, last] if !head.is_empty() => {
-            format!("{}, {before} or {last}", head.join(", "))
-        }
-        words => words.join(" or "),
-    }
-}
-
-fn kind_in_words(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
 }
 
 fn place(path: &Path<'_>) -> String {

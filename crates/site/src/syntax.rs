@@ -1,7 +1,7 @@
 //! Pure: errors of the TOML parser in the words of somebody who writes a site file. The parser says
 //! what it expected next; a person wants to know what is wrong with what stands there.
 
-use toml::de::Error;
+use toml::de::DeTable;
 
 use crate::at::Span;
 use crate::hint::quoted;
@@ -28,19 +28,19 @@ const OPEN_LIST: [&str; 4] = [
 
 const ANYTHING: &str = "[section], key = \"text\", key = 1, key = true or key = [\"a\", \"b\"]";
 
-/// One problem per line at most, without the echoes that one slip has further down.
-pub(crate) fn problems(errors: &[Error], source: Source<'_>) -> Vec<Problem> {
+/// Lines that are no `key = value` may hide what follows from the parser; so many are looked past.
+const ROUNDS: usize = 20;
+
+/// One problem per line at most, without the echoes that one slip has further down. Empty: it is TOML.
+pub(crate) fn problems(source: Source<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut errors: Vec<(Span, &str)> = errors
-        .iter()
-        .map(|error| (error.span().unwrap_or_default(), error.message()))
-        .collect();
-    errors.sort_by_key(|(span, _)| span.start);
+    let errors = errors(source.text);
     let open = errors
         .iter()
         .position(|(_, message)| starts(message, &OPEN_LIST));
     let open = open.and_then(|at| Some((at, open_bracket(source.text, errors.get(at)?.0.start)?)));
     for (index, (span, message)) in errors.iter().enumerate() {
+        let message = message.as_str();
         if let Some((at, bracket)) = open.filter(|(_, bracket)| span.start > *bracket) {
             if index <= at {
                 let what = "this list has no `]`, or a comma is missing in it";
@@ -52,7 +52,7 @@ pub(crate) fn problems(errors: &[Error], source: Source<'_>) -> Vec<Problem> {
         let (what, write) = in_our_words(message, source.text, span);
         problems.push(source.problem(Code::Syntax, span, what, write));
         // Everything below a section that is there twice is there twice.
-        if *message == "duplicate key" && is_header(source.text, span.start) {
+        if message == "duplicate key" && is_header(source.text, span.start) {
             break;
         }
     }
@@ -61,14 +61,45 @@ pub(crate) fn problems(errors: &[Error], source: Source<'_>) -> Vec<Problem> {
     problems
 }
 
+/// Every error, in the order of the text. A line that is no `key = value` is blanked out, and the rest
+/// is read again.
+fn errors(text: &str) -> Vec<(Span, String)> {
+    let mut found: Vec<(Span, String)> = Vec::new();
+    let mut text = text.to_owned();
+    for _ in 0..ROUNDS {
+        let (_, errors) = DeTable::parse_recoverable(&text);
+        let errors = errors
+            .iter()
+            .map(|e| (e.span().unwrap_or_default(), e.message().to_owned()));
+        let errors: Vec<_> = errors.collect();
+        let blank = errors
+            .iter()
+            .find(|(span, message)| no_assignment(message, &text, span.start))
+            .map(|(span, _)| line_start(&text, span.start));
+        let new = errors.into_iter().filter(|error| !found.contains(error));
+        let new: Vec<_> = new.collect();
+        found.extend(new);
+        let Some(start) = blank else { break };
+        let end = start + line_around(&text, start).len();
+        // As many bytes as before, so that all places stay right.
+        text.replace_range(start..end, &" ".repeat(end - start));
+    }
+    found.sort_by_key(|(span, _)| span.start);
+    found
+}
+
+fn no_assignment(message: &str, text: &str, at: usize) -> bool {
+    let line = line_around(text, at);
+    message.starts_with("key with no value")
+        || (message.starts_with("invalid unquoted key") && !line.contains('='))
+}
+
 fn in_our_words(message: &str, text: &str, span: &Span) -> (String, String) {
     let found = text.get(span.clone()).unwrap_or_default().trim();
     let line = line_around(text, span.start).trim();
     if starts(message, &NO_VALUE) {
         no_value(text, span.start)
-    } else if message.starts_with("key with no value")
-        || (message.starts_with("invalid unquoted key") && !line.contains('='))
-    {
+    } else if no_assignment(message, text, span.start) {
         (
             format!("`{line}` is not `key = value`"),
             as_assignment(line),
@@ -181,13 +212,10 @@ fn starts(message: &str, beginnings: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use toml::de::DeTable;
-
     use super::*;
 
     fn shown(text: &str) -> Vec<String> {
-        let (_, errors) = DeTable::parse_recoverable(text);
-        let problems = problems(&errors, Source::new(text, "f"));
+        let problems = problems(Source::new(text, "f"));
         problems
             .iter()
             .map(|p| format!("{}: {} -> {}", p.line, p.what, p.write_instead))
@@ -239,5 +267,9 @@ mod tests {
     #[test]
     fn separate_slips_are_all_reported() {
         assert_eq!(shown("a = foo\nb = 1\nc = bar\n").len(), 2);
+        assert_eq!(
+            shown("a \"b\"\n[c]\nd = two\ne \"f\"\ng = 1.2.3\n").len(),
+            4
+        );
     }
 }

@@ -183,6 +183,7 @@ pub struct AppSection {
     #[schemars(extend("examples" = ["/healthz"]))]
     pub health: Option<At<String>>,
     /// Environment variables. Secrets are named, not written: `{ secret = "name" }`.
+    #[schemars(extend("examples" = [{"RAILS_ENV": "production"}]))]
     pub env: Option<BTreeMap<At<String>, At<Value>>>,
     /// From start to ready. Default `"60s"`.
     #[schemars(extend("examples" = ["60s"]))]
@@ -211,6 +212,7 @@ pub struct DatabaseSection {
     #[schemars(extend("examples" = ["128MiB"]))]
     pub buffer_pool: Option<At<String>>,
     /// Further server variables of MariaDB.
+    #[schemars(extend("examples" = [{"max_connections": 500}]))]
     pub settings: Option<BTreeMap<At<String>, At<Scalar>>>,
     /// A replica further behind gets no reads. Default `"5s"`.
     #[schemars(extend("examples" = ["5s"]))]

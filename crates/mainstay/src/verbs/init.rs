@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     writeln!(out, "Next:")?;
     writeln!(
         out,
-        "  1. Put your application into {app}, and say in [app] what starts it."
+        "  1. Put your application into {app}/, and say in [app] what starts it."
     )?;
     let steps = [
         ("check", "lists what is weak in the design"),

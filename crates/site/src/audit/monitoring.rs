@@ -19,7 +19,7 @@ fn alerts(site: &Site) -> Option<Finding> {
                 .to_owned(),
         add: vec![
             "[alerts]".to_owned(),
-            "webhook = [\"https://alerts.example.com/mainstay\"]".to_owned(),
+            "webhook = [\"https://alerts.example.com/mainstay\"]  # yours".to_owned(),
         ],
         at: None,
     })

@@ -67,7 +67,7 @@ impl<'a> Proposals<'a> {
         let address = self.address(first, 100);
         vec![
             "[virtual-address]".to_owned(),
-            format!("address = \"{address}\""),
+            format!("address = \"{address}\"  # a free one of the balancers' network"),
         ]
     }
 

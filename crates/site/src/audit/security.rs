@@ -4,6 +4,8 @@ use crate::audit::propose::without_role;
 use crate::audit::{Finding, Kind, Severity, listed};
 use crate::topology::{Authority, EnvValue, Place, Role, Server, Site};
 
+const SSH_FROM: &str = "ssh-from = [\"203.0.113.0/24\"]  # the network you administer from";
+
 pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(firewall(site));
     findings.extend(ssh(site));
@@ -38,10 +40,7 @@ fn firewall(site: &Site) -> Option<Finding> {
         consequence: format!(
             "{database}every server's internal ports can be reached by whoever reaches the servers"
         ),
-        add: vec![
-            "[firewall]".to_owned(),
-            "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
-        ],
+        add: vec!["[firewall]".to_owned(), SSH_FROM.to_owned()],
         ..finding("no-firewall", Severity::High, None)
     })
 }
@@ -53,10 +52,7 @@ fn ssh(site: &Site) -> Option<Finding> {
         what: "SSH is open to everybody".to_owned(),
         consequence: "one guessed or stolen password or key, from anywhere, is enough for a server"
             .to_owned(),
-        add: vec![
-            "[firewall]".to_owned(),
-            "ssh-from = [\"203.0.113.0/24\"]".to_owned(),
-        ],
+        add: vec!["[firewall]".to_owned(), SSH_FROM.to_owned()],
         ..finding("ssh-open", Severity::Medium, Some(firewall.at))
     })
 }

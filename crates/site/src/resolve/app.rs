@@ -75,10 +75,7 @@ fn listen(section: &AppSection, problems: &mut Problems<'_>) -> Listen {
         (ListenKind::Socket, None) => Listen::Socket,
         (ListenKind::Socket, Some(port)) => {
             let what = "`port` has no meaning while the instances listen on unix sockets";
-            let write = format!(
-                "listen = \"port\" beside port = {}, or remove it",
-                port.value
-            );
+            let write = format!("listen = \"port\" beside port = {}, or no port", port.value);
             problems.add(Code::Conflict, &port.span, what, write);
             Listen::Socket
         }
@@ -110,7 +107,7 @@ fn check_words(key: &str, words: &[String], at: &crate::at::Span, problems: &mut
     let (what, write) = if program.is_empty() && key == "migrate" {
         (
             format!("`{key}` is empty"),
-            "remove it when there is nothing to run".to_owned(),
+            "no `migrate` at all when there is nothing to run".to_owned(),
         )
     } else if program.is_empty() {
         (

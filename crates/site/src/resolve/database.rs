@@ -220,7 +220,7 @@ fn check_setting(
         let write = match meant {
             "innodb_buffer_pool_size" => "buffer-pool = \"…\" in [database]",
             m if m.starts_with("rpl_semi_sync_") => "replication = \"semi-sync\" in [database]",
-            _ => "remove it; replication and failover depend on the right value",
+            _ => "nothing here: replication and failover depend on the right value",
         };
         problems.add(Code::Conflict, span, what, write);
     }

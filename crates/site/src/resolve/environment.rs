@@ -73,7 +73,7 @@ fn check_name(At { value: name, span }: &At<String>, problems: &mut Problems<'_>
             Code::Conflict,
             span,
             what,
-            "remove it; the application gets the right value",
+            "nothing here: the application is given the right value",
         );
     }
 }
