@@ -39,6 +39,8 @@ use crate::tell::{self, Told, news};
 /// Between two looks when nothing happens: a replica's lag is known twice a second, and a look costs
 /// three statements of 0.1 ms.
 const TICK: Duration = Duration::from_millis(500);
+/// The same while a replica is about to be of use.
+const SETTLING: Duration = Duration::from_millis(100);
 /// Rebuilds remembered; the limit on their frequency looks at three.
 const REBUILDS_KEPT: usize = 8;
 /// The same action failing this often in a row is told.
@@ -294,7 +296,11 @@ impl Actor {
         if acted && !repeated {
             return None;
         }
-        let tick = now.after(TICK);
+        let tick = match decision.diagnosis {
+            Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } => SETTLING,
+            _ => TICK,
+        };
+        let tick = now.after(tick);
         Some(match decision.reason {
             Reason::StartNotBefore(time) => time.min(tick),
             _ => tick,

@@ -8,6 +8,8 @@
 //! streaming from another server's keeper comes in.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
@@ -21,6 +23,9 @@ use crate::engine::mariadb::{STOP_GRACE, Server, StartError};
 use crate::engine::programs::{Missing, Program};
 use crate::engine::tool::{self, Cancel, ToolError};
 use crate::record::{Identity, MemberRecord};
+
+/// Bytes at either end of a dump in which its position is looked for.
+const DUMP_EDGE: u64 = 64 << 10;
 
 /// What a rebuild is made of.
 #[derive(Debug)]
@@ -177,14 +182,16 @@ async fn backup(
 ) -> Result<String, RebuildError> {
     create::make_empty(incoming)?;
     let target = joined("--target-dir=", incoming);
+    let tmp_dir = joined("--tmpdir=", &job.server.tmp_dir());
     let args: Vec<OsString> = vec![
         joined("--defaults-file=", login),
         "--backup".into(),
         target.clone(),
         joined("--datadir=", &source.data_dir),
+        tmp_dir.clone(),
     ];
     run(job, program, args).await?;
-    let args: Vec<OsString> = vec!["--no-defaults".into(), "--prepare".into(), target];
+    let args: Vec<OsString> = vec!["--no-defaults".into(), "--prepare".into(), target, tmp_dir];
     run(job, program, args).await?;
     // The second name since 11.1.
     ["xtrabackup_binlog_info", "mariadb_backup_binlog_info"]
@@ -233,9 +240,7 @@ async fn dump(job: &mut Job, login: &Path, incoming: &Path) -> Result<String, Re
         Ok(()) => load(job, &client, &file, incoming).await,
         Err(e) => Err(e),
     };
-    let position = std::fs::File::open(&file)
-        .ok()
-        .and_then(|file| dump_position(std::io::BufReader::new(file)));
+    let position = dump_position(&file);
     if let Err(e) = std::fs::remove_file(&file) {
         tracing::warn!("{}: {e}", file.display());
     }
@@ -243,15 +248,27 @@ async fn dump(job: &mut Job, login: &Path, incoming: &Path) -> Result<String, Re
     position.ok_or(RebuildError::NoPosition(file))
 }
 
-/// `-- SET GLOBAL gtid_slave_pos='0-101-9';`, within the first lines.
-fn dump_position(text: impl std::io::BufRead) -> Option<String> {
-    text.lines()
-        .take(200)
-        .map_while(Result::ok)
-        .find_map(|line| {
-            let (_, rest) = line.split_once("SET GLOBAL gtid_slave_pos='")?;
-            position_text(rest.split_once('\'')?.0)
-        })
+/// It stands near the end (10.11) or near the beginning (older).
+fn dump_position(file: &Path) -> Option<String> {
+    let mut file = File::open(file).ok()?;
+    let length = file.metadata().ok()?.len();
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(DUMP_EDGE)))
+        .ok()?;
+    file.by_ref().take(DUMP_EDGE).read_to_end(&mut tail).ok()?;
+    let mut head = Vec::new();
+    file.rewind().ok()?;
+    file.take(DUMP_EDGE).read_to_end(&mut head).ok()?;
+    position_line(&tail).or_else(|| position_line(&head))
+}
+
+/// The last line `-- SET GLOBAL gtid_slave_pos='0-101-9';`
+fn position_line(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    text.lines().rev().find_map(|line| {
+        let rest = line.strip_prefix("-- SET GLOBAL gtid_slave_pos='")?;
+        position_text(rest.split_once('\'')?.0)
+    })
 }
 
 async fn load(
@@ -280,8 +297,10 @@ async fn load(
         Err(e) => Err(e),
     };
     running.stop(STOP_GRACE).await;
-    if let Err(e) = std::fs::remove_dir_all(&apart.runtime_dir) {
-        tracing::warn!("{}: {e}", apart.runtime_dir.display());
+    for dir in [&apart.runtime_dir, &apart.tmp_dir()] {
+        if let Err(e) = std::fs::remove_dir_all(dir) {
+            tracing::warn!("{}: {e}", dir.display());
+        }
     }
     loaded
 }
@@ -394,8 +413,8 @@ mod tests {
         let text = "bin.000007\t1709\t0-2-54850\n";
         assert_eq!(backup_position(text).unwrap(), "0-2-54850");
         assert_eq!(backup_position("bin.000007\t1709\n"), None);
-        let text = "-- x\n--\n-- SET GLOBAL gtid_slave_pos='0-101-9,1-5-2';\n";
-        assert_eq!(dump_position(text.as_bytes()).unwrap(), "0-101-9,1-5-2");
-        assert_eq!(dump_position("-- gtid_slave_pos=''; x".as_bytes()), None);
+        let text = b"-- x\n--\n-- SET GLOBAL gtid_slave_pos='0-101-9,1-5-2';\n\n";
+        assert_eq!(position_line(text).unwrap(), "0-101-9,1-5-2");
+        assert_eq!(position_line(b"-- SET GLOBAL gtid_slave_pos='';"), None);
     }
 }

@@ -46,6 +46,8 @@ pub enum CreateError {
 #[derive(Debug)]
 pub struct New<'a> {
     pub data_dir: &'a Path,
+    /// For its temporary tables: any mariadbd that starts removes those it finds in its own.
+    pub tmp_dir: &'a Path,
     pub identity: &'a Identity,
     pub admin: &'a PasswordHash,
     pub buffer_pool: u64,
@@ -101,6 +103,7 @@ async fn fill(
     .map(OsString::from)
     .into();
     args.push(joined("--datadir=", temporary));
+    args.push(joined("--tmpdir=", new.tmp_dir));
     args.push(joined("--extra-file=", &accounts));
     args.push(format!("--innodb-log-file-size={}", redo_log(new.buffer_pool)).into());
     if nix::unistd::geteuid().is_root() {

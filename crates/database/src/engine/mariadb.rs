@@ -117,6 +117,11 @@ impl Server {
             .join(format!("{}.{suffix}", self.target.name))
     }
 
+    /// Beside the data, so that a large sort does not fill a file system in memory.
+    pub fn tmp_dir(&self) -> PathBuf {
+        create::beside(&self.data_dir, ".tmp")
+    }
+
     /// What the tools print; a file of its own, because mariadbd may be writing to `log`.
     pub fn tools_log(&self) -> PathBuf {
         self.log.with_extension("tools.log")
@@ -157,12 +162,16 @@ impl Server {
             data_dir: self.data_dir.clone(),
             socket,
             pid_file: self.in_runtime_dir("pid"),
+            tmp_dir: self.tmp_dir(),
             as_root: nix::unistd::geteuid().is_root(),
         };
         let text = options::render(&self.target, &places)?;
-        if identity::read(&self.data_dir, self.who())?.is_none() {
+        let is_new = identity::read(&self.data_dir, self.who())?.is_none();
+        create::make_empty(&self.tmp_dir())?;
+        if is_new {
             let new = New {
                 data_dir: &self.data_dir,
+                tmp_dir: &self.tmp_dir(),
                 identity: &self.who().identity(),
                 admin: &PasswordHash::of(&self.admin),
                 buffer_pool: self.target.buffer_pool,

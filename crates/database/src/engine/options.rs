@@ -13,6 +13,7 @@ pub struct Places {
     pub data_dir: PathBuf,
     pub socket: PathBuf,
     pub pid_file: PathBuf,
+    pub tmp_dir: PathBuf,
     /// mariadbd refuses to run as root unless it is told to.
     pub as_root: bool,
 }
@@ -87,6 +88,10 @@ impl File {
         self.set("datadir", places.data_dir.display());
         self.set("socket", places.socket.display());
         self.set("pid_file", places.pid_file.display());
+        self.because(
+            "Not shared: a server that starts removes temporary tables in it, others' too.",
+        );
+        self.set("tmpdir", places.tmp_dir.display());
         if places.as_root {
             self.because("mariadbd refuses to run as root, which started it, without this.");
             self.set("user", "root");
@@ -238,6 +243,7 @@ mod tests {
             data_dir: "/data/db-1".into(),
             socket: "/run/m/db-1.sock".into(),
             pid_file: "/run/m/db-1.pid".into(),
+            tmp_dir: "/data/db-1.tmp".into(),
             as_root: true,
         }
     }

@@ -53,13 +53,15 @@ fn answer(view: &View, me: &MemberName, now: Time, diagnosis: &Diagnosis) -> Ans
                 generation: named.generation,
             }])
         }),
-        Diagnosis::ReplicationStopped { .. } => with_state(view, |named| {
-            let next = view.replication_starts.next_at();
-            if now < next {
-                return waiting(Reason::ReplicationNotBefore(next));
-            }
-            doing(vec![Action::StartReplication(named.generation)])
-        }),
+        Diagnosis::NotStarted(_) | Diagnosis::ReplicationStopped { .. } => {
+            with_state(view, |named| {
+                let next = view.replication_starts.next_at();
+                if now < next {
+                    return waiting(Reason::ReplicationNotBefore(next));
+                }
+                doing(vec![Action::StartReplication(named.generation)])
+            })
+        }
         Diagnosis::ErrantTransactions { .. }
         | Diagnosis::HistoryUnknown
         | Diagnosis::LostPlace { .. } => {

@@ -101,10 +101,13 @@ fn replica(view: &View, me: &MemberName, status: &Status, named: &Obeyed) -> Dia
     if let Some(extra) = rejoin::extra(status) {
         return Diagnosis::ErrantTransactions { extra };
     }
+    let source = named.primary.clone();
     if let Some(fault) = fault(view, replication) {
         return fault;
     }
-    let source = named.primary.clone();
+    if !replication.sql_running || replication.io == Io::Stopped {
+        return Diagnosis::NotStarted(source);
+    }
     match status.lag {
         _ if replication.io == Io::Connecting => Diagnosis::SourceUnreachable {
             source,
@@ -119,23 +122,23 @@ fn replica(view: &View, me: &MemberName, status: &Status, named: &Obeyed) -> Dia
     }
 }
 
-/// A stopped thread: lost its place, or stopped by its surroundings.
+/// A thread that an error stopped: it lost its place, or its surroundings stopped it.
 fn fault(view: &View, replication: &Replication) -> Option<Diagnosis> {
-    let (error, verdict) = if !replication.sql_running {
-        let error = replication.sql_error.as_ref();
-        (error, error.map(|error| sql_verdict(error.code)))
-    } else if replication.io == Io::Stopped {
-        let error = replication.io_error.as_ref();
-        (error, error.map(|error| io_verdict(error.code)))
-    } else {
-        return None;
-    };
-    let why = error.map_or_else(|| "no error given".to_owned(), ToString::to_string);
+    let applies = (!replication.sql_running)
+        .then_some(replication.sql_error.as_ref())
+        .flatten()
+        .map(|error| (error, sql_verdict(error.code)));
+    let receives = (replication.io == Io::Stopped)
+        .then_some(replication.io_error.as_ref())
+        .flatten()
+        .map(|error| (error, io_verdict(error.code)));
+    let (error, verdict) = applies.or(receives)?;
+    let why = error.to_string();
     Some(match verdict {
-        Some(Verdict::Lost) => Diagnosis::LostPlace { why },
-        Some(Verdict::Unclear) if view.replication_starts.count >= UNCLEAR_TRIES => {
+        Verdict::Lost => Diagnosis::LostPlace { why },
+        Verdict::Unclear if view.replication_starts.count >= UNCLEAR_TRIES => {
             Diagnosis::LostPlace { why }
         }
-        _ => Diagnosis::ReplicationStopped { why },
+        Verdict::Unclear | Verdict::Surroundings => Diagnosis::ReplicationStopped { why },
     })
 }

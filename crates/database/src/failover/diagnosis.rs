@@ -49,6 +49,8 @@ pub enum Diagnosis {
     },
     HistoryUnknown,
     NotFollowing(MemberAddress),
+    /// Set up and stopped, without an error: the server has just started.
+    NotStarted(MemberName),
     LostPlace {
         why: String,
     },
@@ -125,6 +127,9 @@ impl fmt::Display for Diagnosis {
                 f.write_str("this replica's data was not received from a primary")
             }
             Self::NotFollowing(source) => write!(f, "this replica does not follow {}", source.name),
+            Self::NotStarted(source) => {
+                write!(f, "this replica does not follow {source} again yet")
+            }
             Self::LostPlace { why } => write!(f, "this replica has lost its place: {why}"),
             Self::ReplicationStopped { why } => write!(f, "replication has stopped: {why}"),
             Self::SourceUnreachable { source, why } => {

@@ -1,6 +1,6 @@
 //! A site with a primary and a replica on this machine, and what tests ask of it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -36,22 +36,18 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("db").tempdir().unwrap();
-        let mark = format!(
-            "database-test-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        // Held together, so that no port is given twice.
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let members = ["db-1", "db-1.2"]
-            .into_iter()
-            .zip(&listeners)
-            .map(|(name, listener)| MemberAddress {
+        // An address of its own: on 127.0.0.1 a port that was free may be taken meanwhile by the near
+        // end of any connection.
+        let [high, low] = (std::process::id() as u16).to_be_bytes();
+        let bed = NEXT.fetch_add(1, Ordering::Relaxed) as u8;
+        let mark = format!("database-test-{}-{bed}", std::process::id());
+        let members = [("db-1", 1), ("db-1.2", 101)]
+            .map(|(name, last)| MemberAddress {
                 name: MemberName::new(name),
                 server: ServerName::new("db-1"),
-                address: listener.local_addr().unwrap(),
+                address: ([127, high | 128, low, bed + last], 3306).into(),
             })
-            .collect();
+            .into();
         let (events_in, events) = mpsc::channel(256);
         Self {
             cluster: Cluster::open_embedded(&dir.path().join("cluster.json")).unwrap(),
@@ -180,7 +176,7 @@ impl Bed {
         }
     }
 
-    /// The kinds of all events so far.
+    /// All events so far: of whom, of which kind.
     pub(crate) fn kinds(&mut self) -> Vec<String> {
         while let Ok(event) = self.events.try_recv() {
             self.seen.push(event);
@@ -217,11 +213,17 @@ impl Drop for Bed {
             {
                 let path = entry.unwrap().path();
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
-                let tail: Vec<&str> = text.lines().rev().take(15).collect();
+                let tail: Vec<&str> = text
+                    .lines()
+                    .rev()
+                    .filter(|line| !line.trim_end().ends_with('Z'))
+                    .take(40)
+                    .collect();
                 println!("--- {}", path.display());
                 tail.iter().rev().for_each(|line| println!("{line}"));
             }
-            println!("events: {:#?}", self.kinds());
+            self.kinds();
+            println!("events: {:#?}", self.seen);
         }
     }
 }
