@@ -17,6 +17,8 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, NoAddress> {
     let Ok(address) = text.parse::<IpAddr>() else {
         return Err(no_address(text));
     };
+    // `::ffff:10.0.0.11` is 10.0.0.11, and would otherwise be taken for another server.
+    let address = address.to_canonical();
     if address.is_unspecified() {
         return refuse(format!(
             "{address} means \"every address\", and is no server's own"

@@ -22,7 +22,7 @@ const MAX_LAG: Duration = Duration::from_secs(5);
 
 /// What Mainstay sets itself, because replication, failover or the address depend on it: by name, or
 /// by the beginning of the name where it ends with `_`.
-const OURS: [&str; 36] = [
+const OURS: [&str; 37] = [
     "bind_address",
     "binlog_format",
     "binlog_row_image",
@@ -57,6 +57,7 @@ const OURS: [&str; 36] = [
     "skip_",
     "slave_",
     "socket",
+    "sql_log_bin",
     "tmpdir",
     "user",
 ];
@@ -81,7 +82,7 @@ pub(super) fn resolve(
 ) -> Option<Database> {
     let first = servers.iter().find(|server| server.has(Role::Database))?;
     let section = written.database.as_ref().map(|at| &at.value);
-    let default = site.replace('-', "_");
+    let default = default_name(site);
     let name = section.and_then(|s| s.name.as_ref());
     let name = identifier("name", name, &default, problems);
     let pool = section.and_then(|s| s.buffer_pool.as_ref());
@@ -115,6 +116,16 @@ pub(super) fn resolve(
         ),
         at: at.unwrap_or(first.at),
     })
+}
+
+/// The site's name as a name of the database server.
+fn default_name(site: &str) -> String {
+    let name = site.replace('-', "_");
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !starts || RESERVED.contains(&name.as_str()) {
+        return format!("site_{name}");
+    }
+    name
 }
 
 /// From what a replica's lag can be measured by, to what nobody would call a copy any more.

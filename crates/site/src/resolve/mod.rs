@@ -50,3 +50,6 @@ pub fn resolve(written: &Written, source: Source<'_>) -> (Option<Site>, Vec<Prob
     let complete = problems.list.is_empty() && written.left_out.is_empty();
     (complete.then_some(site), sorted(problems.list))
 }
+
+#[cfg(test)]
+mod tests;

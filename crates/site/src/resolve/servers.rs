@@ -20,6 +20,10 @@ const MOST_SERVERS: usize = 200;
 pub(super) fn resolve(written: &Written, problems: &mut Problems<'_>) -> Vec<Server> {
     let mut sections: Vec<_> = written.servers.iter().flatten().collect();
     sections.sort_by_key(|(name, _)| name.span.start);
+    if sections.is_empty() && written.servers.is_some() && !written.left_out.contains("servers") {
+        let write = "[servers.app-1]\naddress = \"10.0.0.11\"\nroles = [\"web\", \"app\"]";
+        problems.add(Code::Missing, &(0..0), "the file has no server", write);
+    }
     if let Some((name, _)) = sections.get(MOST_SERVERS) {
         let what = format!("more than {MOST_SERVERS} servers");
         problems.add(
