@@ -2,6 +2,7 @@
 //!
 //! `bad/NAME.toml` has its snapshot in `snapshots/`. To add a case, add a file and accept its text
 //! (`INSTA_UPDATE=always cargo test -p mainstay --test site_files`) after reading it as a user would.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
