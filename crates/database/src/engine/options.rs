@@ -222,14 +222,20 @@ impl File {
             "basedir",
             "defaults_file",
         ];
-        let base = ["loose_", "skip_", "enable_", "disable_", "maximum_"]
-            .iter()
-            .fold(name, |name, prefix| {
-                name.strip_prefix(prefix).unwrap_or(name)
-            });
-        ALSO.contains(&name)
-            || ALSO.contains(&base)
-            || (self.ours.iter().any(|ours| ours == name || ours == base) && !SIZES.contains(&name))
+        // The server takes prefixes for "if you know it" and "not", and shortened names.
+        let mut name = name;
+        loop {
+            let short_for = |full: &str| full.starts_with(name);
+            let ours = || self.ours.iter().any(|ours| short_for(ours));
+            if ALSO.iter().any(|also| short_for(also)) || (ours() && !SIZES.contains(&name)) {
+                return true;
+            }
+            let prefixes = ["loose_", "skip_", "enable_", "disable_", "maximum_"];
+            match prefixes.iter().find_map(|p| name.strip_prefix(p)) {
+                Some(rest) => name = rest,
+                None => return false,
+            }
+        }
     }
 }
 
@@ -269,6 +275,8 @@ mod tests {
             "loose-log_bin",
             "skip_log_bin",
             "loose_skip_grant_tables",
+            "loose_skip_grant",
+            "disable_sync_bin",
             "init_file",
         ] {
             let error = with(name, "1").unwrap_err();
