@@ -2,9 +2,11 @@
 //! one function per verb and turns what comes back into text and an exit status; it decides nothing.
 #![forbid(unsafe_code)]
 
+mod admin_client;
 mod cli;
 mod render;
 mod report;
+mod site_file;
 mod verbs;
 
 use std::process::ExitCode;

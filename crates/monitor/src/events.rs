@@ -45,9 +45,17 @@ impl EventLog {
         }
         let file = append_to(path)?;
         let written = file.metadata()?.len();
-        let inner = Inner { path: path.to_owned(), file, written, recent };
+        let inner = Inner {
+            path: path.to_owned(),
+            file,
+            written,
+            recent,
+        };
         let (live, _) = broadcast::channel(BEHIND);
-        Ok(Self { inner: Arc::new(Mutex::new(inner)), live })
+        Ok(Self {
+            inner: Arc::new(Mutex::new(inner)),
+            live,
+        })
     }
 
     /// Writes the event down and tells it to those who listen. A log that cannot be written (a full
@@ -67,7 +75,9 @@ impl EventLog {
 
     /// The latest events, the newest last.
     pub fn recent(&self, count: usize) -> Vec<Event> {
-        let Ok(inner) = self.inner.lock() else { return Vec::new() };
+        let Ok(inner) = self.inner.lock() else {
+            return Vec::new();
+        };
         let skip = inner.recent.len().saturating_sub(count);
         inner.recent.iter().skip(skip).cloned().collect()
     }
@@ -96,7 +106,11 @@ impl Inner {
 
 fn append_to(path: &Path) -> io::Result<File> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-    OpenOptions::new().create(true).append(true).open(path).map_err(named)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(named)
 }
 
 fn push(recent: &mut VecDeque<Event>, event: Event) {
@@ -127,7 +141,12 @@ mod tests {
         let log = EventLog::open(&path).unwrap();
         log.append(event("one"));
         log.append(event("two"));
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{cut\n").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{cut\n")
+            .unwrap();
         let log = EventLog::open(&path).unwrap();
         log.append(event("three"));
         let whats: Vec<String> = log.recent(2).into_iter().map(|event| event.what).collect();

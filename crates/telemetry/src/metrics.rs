@@ -2,6 +2,7 @@
 //!
 //! Format: Prometheus/OpenMetrics text exposition, version 1.0.0.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 pub use prometheus_client::encoding::EncodeLabelSet;
@@ -27,30 +28,50 @@ pub fn exposition(registry: &Registry) -> String {
     text
 }
 
-/// Adds `labels` (already `name="value"`, comma separated) to every sample of an exposition.
-pub fn with_labels(text: &str, labels: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 2);
-    for line in text.lines().filter(|line| *line != "# EOF") {
-        if line.starts_with('#') || line.is_empty() {
-            out.push_str(line);
-        } else if let Some((name, rest)) = line.split_once('{') {
-            out.push_str(name);
-            out.push('{');
-            out.push_str(labels);
-            if !rest.starts_with('}') {
-                out.push(',');
+/// Joins the expositions of several processes into one: each sample gets its process's labels
+/// (`name="value",…`), each family stands together under one head, as the format demands.
+pub fn merge(parts: &[(String, String)]) -> String {
+    let mut families: BTreeMap<&str, (String, String)> = BTreeMap::new();
+    for (labels, text) in parts {
+        let mut family = "";
+        for line in text
+            .lines()
+            .filter(|line| *line != "# EOF" && !line.is_empty())
+        {
+            if let Some(comment) = line.strip_prefix("# ") {
+                family = comment.split(' ').nth(1).unwrap_or_default();
+                let (head, _) = families.entry(family).or_default();
+                if !head.contains(line) {
+                    head.push_str(line);
+                    head.push('\n');
+                }
+            } else {
+                let (_, samples) = families.entry(family).or_default();
+                push_labelled(samples, line, labels);
             }
-            out.push_str(rest);
-        } else if let Some((name, rest)) = line.split_once(' ') {
-            out.push_str(name);
-            out.push('{');
-            out.push_str(labels);
-            out.push_str("} ");
-            out.push_str(rest);
         }
-        out.push('\n');
     }
-    out
+    families
+        .into_values()
+        .fold(String::new(), |text, (head, samples)| {
+            text + &head + &samples
+        })
+}
+
+fn push_labelled(out: &mut String, line: &str, labels: &str) {
+    let (name, own, value) = match line.split_once('{') {
+        Some((name, rest)) => match rest.rsplit_once('}') {
+            Some((own, value)) => (name, own, value.trim_start()),
+            None => return,
+        },
+        None => match line.split_once(' ') {
+            Some((name, value)) => (name, "", value),
+            None => return,
+        },
+    };
+    let comma = if own.is_empty() { "" } else { "," };
+    // Writing to a String cannot fail.
+    writeln!(out, "{name}{{{labels}{comma}{own}}} {value}").unwrap_or_default();
 }
 
 /// An exposition written by hand, by those whose counters are not in a registry because they are kept
@@ -87,14 +108,20 @@ impl Exposition {
 
 #[cfg(test)]
 mod tests {
-    use super::with_labels;
+    use super::merge;
 
     #[test]
-    fn labels_are_added_to_every_sample() {
-        let text = "# TYPE a counter\na_total 3\nb{x=\"1\"} 2\n# EOF\n";
+    fn families_of_several_processes_stand_together() {
+        let text =
+            "# HELP a Help.\n# TYPE a counter\na_total 3\n# TYPE b gauge\nb{x=\"1\"} 2\n# EOF\n";
+        let parts = [
+            ("s=\"1\"".to_owned(), text.to_owned()),
+            ("s=\"2\"".to_owned(), text.to_owned()),
+        ];
         assert_eq!(
-            with_labels(text, "server=\"lb-1\""),
-            "# TYPE a counter\na_total{server=\"lb-1\"} 3\nb{server=\"lb-1\",x=\"1\"} 2\n"
+            merge(&parts),
+            "# HELP a Help.\n# TYPE a counter\na_total{s=\"1\"} 3\na_total{s=\"2\"} 3\n\
+             # TYPE b gauge\nb{s=\"1\",x=\"1\"} 2\nb{s=\"2\",x=\"1\"} 2\n"
         );
     }
 }

@@ -1,3 +1,5 @@
 //! Pure: values as text for people.
 
 pub(crate) mod findings;
+pub(crate) mod progress;
+pub(crate) mod status;

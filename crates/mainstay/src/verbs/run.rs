@@ -14,6 +14,7 @@ pub(crate) struct Args {
 enum Role {
     Balancer,
     Web,
+    SqlRouter,
     /// Waits for its parent's end and then kills what the parent left
     Leash,
     /// Becomes a program that dies with its parent
@@ -28,11 +29,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.role {
         Role::Balancer => balancer::run::run()?,
         Role::Web => web::run::run()?,
+        Role::SqlRouter => anyhow::bail!("not there yet"),
         Role::Leash => process::leash::run(std::io::stdin().lock())?,
         Role::Exec { command } => {
-            let (program, rest) = match command.as_slice() {
-                [program, rest @ ..] => (program, rest),
-                [] => anyhow::bail!("no program"),
+            let [program, rest @ ..] = command.as_slice() else {
+                anyhow::bail!("no program");
             };
             let e = process::exec::run(program, rest);
             anyhow::bail!("{}: {e}", program.display());

@@ -1,0 +1,209 @@
+//! The admin API: a unix socket for the command line (guarded by its directory's mode), and per server
+//! an address with its metrics; the first server's has the live page too, which asks for a token.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use monitor::events::EventLog;
+use monitor::status::SiteStatus;
+use process::message::About;
+use serde::Deserialize;
+use site::name::ServerName;
+use telemetry::metrics;
+use telemetry::metrics::Exposition;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+use crate::local::UpError;
+use crate::local::running::{Known, Running};
+use crate::role_process::RoleState;
+
+/// Name of the socket in the runtime directory.
+pub const SOCKET: &str = "admin.sock";
+/// Events sent when nobody says how many.
+const EVENTS: usize = 50;
+
+#[derive(Clone)]
+struct Admin {
+    status: watch::Receiver<SiteStatus>,
+    events: EventLog,
+    stop: watch::Sender<bool>,
+}
+
+/// Opens the socket and the addresses; they are served until the site ends.
+pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
+    let Some(monitor) = &running.monitor else {
+        return Ok(());
+    };
+    let admin = Admin {
+        status: running.status.subscribe(),
+        events: monitor.events.clone(),
+        stop: running.stop.0.clone(),
+    };
+    let page = monitor.routes();
+    let path = running.state.runtime.join(SOCKET);
+    let failed = |what: String, e: std::io::Error| UpError::new(format!("{what}: {e}"), "");
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(failed(path.display().to_string(), e));
+        }
+        _ => {}
+    }
+    let socket = UnixListener::bind(&path).map_err(|e| failed(path.display().to_string(), e))?;
+    let routes = Router::new()
+        .route("/status", get(status))
+        .route("/events", get(events))
+        .route("/stop", post(stop))
+        .with_state(admin);
+    running.tasks.spawn(async move {
+        if let Err(e) = axum::serve(socket, routes).await {
+            tracing::error!("admin socket: {e}");
+        }
+    });
+    let mut page = Some(page);
+    for listeners in &running.listeners {
+        let listener = listeners.admin.try_clone().and_then(TcpListener::from_std);
+        let listener = listener.map_err(|e| failed("the admin address".to_owned(), e))?;
+        let of = Of {
+            server: listeners.server.clone(),
+            known: Arc::clone(&running.known),
+        };
+        let routes = Router::new()
+            .route("/metrics", get(server_metrics))
+            .with_state(of);
+        let routes = match page.take() {
+            Some(page) => routes.merge(page),
+            None => routes,
+        };
+        running.tasks.spawn(async move {
+            if let Err(e) = axum::serve(listener, routes).await {
+                tracing::error!("admin address: {e}");
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn status(State(admin): State<Admin>) -> Json<SiteStatus> {
+    Json(admin.status.borrow().clone())
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: Option<usize>,
+}
+
+async fn events(State(admin): State<Admin>, Query(query): Query<Count>) -> impl IntoResponse {
+    Json(admin.events.recent(query.count.unwrap_or(EVENTS)))
+}
+
+async fn stop(State(admin): State<Admin>) -> StatusCode {
+    admin.stop.send_replace(true);
+    StatusCode::ACCEPTED
+}
+
+#[derive(Clone)]
+struct Of {
+    server: ServerName,
+    known: Arc<Known>,
+}
+
+/// Every process of the server, as one exposition.
+async fn server_metrics(State(of): State<Of>) -> String {
+    let mut parts = vec![(format!("server=\"{}\"", of.server), own(&of))];
+    for role in of
+        .known
+        .roles()
+        .into_iter()
+        .filter(|role| role.server == of.server)
+    {
+        if role.report.borrow().state != RoleState::Ready {
+            continue;
+        }
+        if let Some(text) = role.asker.ask(About::Metrics).await {
+            parts.push((
+                format!("server=\"{}\",role=\"{}\"", of.server, role.role),
+                text,
+            ));
+        }
+    }
+    metrics::merge(&parts)
+}
+
+/// What the agent itself knows of its server's processes.
+fn own(of: &Of) -> String {
+    let mut text = Exposition::default();
+    let instances = of.known.instance_reports(&of.server);
+    text.family("mainstay_instance_up", "gauge", "1: the instance is ready.");
+    for instance in &instances {
+        let up = u8::from(instance.state == app::instance::InstanceState::Ready);
+        text.sample(
+            "mainstay_instance_up",
+            &format!("instance=\"{}\"", instance.name),
+            up,
+        );
+    }
+    text.family(
+        "mainstay_instance_restarts_total",
+        "counter",
+        "Times it was started again.",
+    );
+    for instance in &instances {
+        let labels = format!("instance=\"{}\"", instance.name);
+        text.sample(
+            "mainstay_instance_restarts_total",
+            &labels,
+            instance.restarts,
+        );
+    }
+    text.family(
+        "mainstay_process_up",
+        "gauge",
+        "1: the role process is ready.",
+    );
+    text.family(
+        "mainstay_process_restarts_total",
+        "counter",
+        "Times it was started again.",
+    );
+    for role in of
+        .known
+        .roles()
+        .iter()
+        .filter(|role| role.server == of.server)
+    {
+        let report = role.report.borrow();
+        let labels = format!("process=\"{}\"", role.role);
+        let up = u8::from(report.state == RoleState::Ready);
+        text.sample("mainstay_process_up", &labels, up);
+        text.sample("mainstay_process_restarts_total", &labels, report.restarts);
+    }
+    let members = of.known.member_reports();
+    text.family("mainstay_database_up", "gauge", "1: the member runs.");
+    text.family(
+        "mainstay_database_primary",
+        "gauge",
+        "1: the member takes the writes.",
+    );
+    text.family(
+        "mainstay_database_lag_seconds",
+        "gauge",
+        "How far a replica is behind.",
+    );
+    for member in members.iter().filter(|member| member.server == of.server) {
+        let labels = format!("member=\"{}\"", member.name);
+        let running = u8::from(member.state == database::MemberState::Running);
+        let primary = u8::from(member.role == database::Role::Primary);
+        text.sample("mainstay_database_up", &labels, running);
+        text.sample("mainstay_database_primary", &labels, primary);
+        if let Some(lag) = member.lag_ms {
+            let seconds = std::time::Duration::from_millis(lag).as_secs_f64();
+            text.sample("mainstay_database_lag_seconds", &labels, seconds);
+        }
+    }
+    text.into_text()
+}

@@ -1,0 +1,262 @@
+//! A whole site in one process, for `mainstay up`: every server on a loopback address of its own, every
+//! role a child process.
+//!
+//! Under `up` no child outlives this process: the kernel ends the direct children, the leash the rest.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use cluster::{Cluster, Secrets, keys};
+use process::spawn::Spawner;
+use serde::{Deserialize, Serialize};
+use site::target::Target;
+use site::{Ground, Site};
+use tokio::sync::mpsc;
+
+use crate::listeners;
+use crate::progress::Progress;
+use crate::state_dir::StateDir;
+
+mod bring_up;
+pub(crate) mod running;
+
+pub use running::Running;
+
+/// Events on their way to the log.
+const EVENTS: usize = 1024;
+
+/// What `up` was asked for.
+#[derive(Debug)]
+pub struct Options {
+    pub site: Site,
+    /// The site file's directory, absolute.
+    pub source_root: PathBuf,
+    pub state: PathBuf,
+    pub http: SocketAddr,
+    pub https: SocketAddr,
+}
+
+/// Why a site could not be started. Everything is stopped again.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct UpError {
+    pub what: String,
+    /// What the operator does next; empty when the message says it.
+    pub next: String,
+}
+
+impl UpError {
+    pub(crate) fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            next: next.into(),
+        }
+    }
+}
+
+/// Key `site/network`: kept, so that addresses are the same at every start.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    network: [u8; 3],
+}
+
+/// Tells a start's steps to whoever shows them.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    to: mpsc::Sender<Progress>,
+    started: Instant,
+}
+
+impl Teller {
+    pub(crate) async fn tell(&self, progress: Progress) {
+        if self.to.send(progress).await.is_err() {
+            tracing::debug!("nobody watches the start");
+        }
+    }
+
+    pub(crate) async fn begin(&self, step: &str) -> Instant {
+        self.tell(Progress::Begin {
+            step: step.to_owned(),
+        })
+        .await;
+        Instant::now()
+    }
+
+    pub(crate) async fn done(&self, step: &str, since: Instant, detail: impl Into<String>) {
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (step, detail) = (step.to_owned(), detail.into());
+        self.tell(Progress::Done {
+            step,
+            detail,
+            took_ms,
+        })
+        .await;
+    }
+}
+
+/// Starts the site; returns when it answers, or with everything stopped.
+pub async fn up(options: Options, progress: mpsc::Sender<Progress>) -> Result<Running, UpError> {
+    let teller = Teller {
+        to: progress,
+        started: Instant::now(),
+    };
+    let state =
+        StateDir::claim(&options.state).map_err(|e| UpError::new(e.to_string(), e.next()))?;
+    let log = state.root.join("logs/mainstay.log");
+    match std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log)
+    {
+        Ok(file) => telemetry::log::init_to(file),
+        Err(e) => return Err(UpError::new(format!("{}: {e}", log.display()), "")),
+    }
+    let plain = |e: &dyn std::error::Error| UpError::new(e.to_string(), "");
+    let cluster =
+        Cluster::open_embedded(&state.root.join("cluster.json")).map_err(|e| plain(&e))?;
+    let secrets = Secrets::open(&state.root.join("secrets")).map_err(|e| plain(&e))?;
+    let (target, listeners) = claim_addresses(&options, &cluster, &state).await?;
+    let mark = secrets.get_or_create("leash-mark").map_err(|e| plain(&e))?;
+    // What an earlier run left because even its leash was killed.
+    process::leash::kill_marked(mark.expose());
+    let leash = leash(mark.expose()).map_err(|e| plain(&e))?;
+    let spawner = Spawner::start(true, mark.expose().to_owned()).map_err(|e| plain(&e))?;
+    let (events, incoming) = mpsc::channel(EVENTS);
+    let mut running = Running::new(running::Parts {
+        site: options.site,
+        target,
+        state,
+        cluster,
+        secrets,
+        spawner,
+        leash,
+        events,
+        incoming,
+        listeners,
+    })?;
+    match bring_up::bring_up(&mut running, &teller).await {
+        Ok(ready) => {
+            running.ready = Some(ready.clone());
+            teller.tell(Progress::Ready(ready)).await;
+            Ok(running)
+        }
+        Err(e) => {
+            running.stop().await;
+            Err(e)
+        }
+    }
+}
+
+/// The loopback network of this site and every socket on it.
+async fn claim_addresses(
+    options: &Options,
+    cluster: &Cluster,
+    state: &StateDir,
+) -> Result<(Target, Vec<listeners::Listeners>), UpError> {
+    let in_use = "stop that process, or choose other addresses with --http and --https";
+    let store = |e: &dyn std::error::Error| UpError::new(e.to_string(), "");
+    let kept = cluster
+        .get(keys::SITE_NETWORK)
+        .await
+        .map_err(|e| store(&e))?;
+    if let Some(kept) = kept {
+        let kept: Network =
+            serde_json::from_str(&kept.value).map_err(|e| UpError::new(e.to_string(), ""))?;
+        let mut target = derive(options, kept.network);
+        let bound = listeners::bind(&mut target);
+        return Ok((
+            target,
+            bound.map_err(|e| UpError::new(e.to_string(), in_use))?,
+        ));
+    }
+    // The first that is free, beginning at one that depends on the directory, so that two sites that are
+    // both stopped do not count on the same.
+    let first = state
+        .root
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(7_u32, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
+        });
+    let mut last = None;
+    for step in 0..16 {
+        let third = u8::try_from((first + step) % 250 + 1).unwrap_or(1);
+        let network = [127, 0, third];
+        let mut target = derive(options, network);
+        match listeners::bind(&mut target) {
+            Ok(bound) => {
+                let value = serde_json::to_string(&Network { network }).unwrap_or_default();
+                cluster
+                    .put_if(keys::SITE_NETWORK, None, value)
+                    .await
+                    .map_err(|e| store(&e))?;
+                return Ok((target, bound));
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(UpError::new(
+        last.map_or_else(String::new, |e| e.to_string()),
+        in_use,
+    ))
+}
+
+fn derive(options: &Options, network: [u8; 3]) -> Target {
+    let ground = Ground::Local {
+        network,
+        http: options.http,
+        https: Some(options.https),
+        source_root: options.source_root.clone(),
+    };
+    site::derive(&options.site, &ground)
+}
+
+/// Starts the process that ends what we leave, and gives it the mark through its standard input: an
+/// argument could be read by everybody.
+fn leash(mark: &str) -> std::io::Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+    let mut leash = Command::new(std::env::current_exe()?)
+        .args(["run", "leash"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for us, not for it.
+        .process_group(0)
+        .spawn()?;
+    if let Some(stdin) = &mut leash.stdin {
+        writeln!(stdin, "{mark}")?;
+    }
+    Ok(leash)
+}
+
+/// Milliseconds since a start, for `Ready`.
+pub(crate) fn ms_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Names for which the site's certificate is made.
+pub(crate) fn certificate(
+    running: &Running,
+    now: SystemTime,
+) -> Result<Option<certs::local::Local>, UpError> {
+    let mut balancers = running
+        .target
+        .servers
+        .values()
+        .filter_map(|s| s.balancer.as_ref());
+    let Some(balancer) = balancers.next() else {
+        return Ok(None);
+    };
+    let dir = running.state.root.join("certificates");
+    certs::local::ensure(&dir, &running.target.site, &balancer.domains, now)
+        .map(Some)
+        .map_err(|e| UpError::new(e.to_string(), ""))
+}
+
+/// How long a start may take before it is called failed.
+pub(crate) const START: Duration = Duration::from_secs(120);

@@ -1,0 +1,363 @@
+//! A running site: what is kept, what each part is told of the others, how it ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use app::instance::InstanceReport;
+use cluster::{Cluster, Secrets};
+use database::MemberReport;
+use monitor::status::{SiteStatus, State};
+use monitor::{Monitor, events::EventLog};
+use process::spawn::Spawner;
+use site::Site;
+use site::name::ServerName;
+use site::target::Target;
+use telemetry::{Event, Severity};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::UpError;
+use crate::app_side::Instances;
+use crate::listeners::Listeners;
+use crate::progress::Ready;
+use crate::role_process::{Asker, Hub, Keeper, RoleReport, now_ms};
+use crate::state_dir::StateDir;
+use crate::{statuses, wiring};
+
+/// The least time between two observations of the whole site.
+const OBSERVE_AT_MOST: Duration = Duration::from_millis(100);
+/// The longest.
+const OBSERVE_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// What is there before anything runs.
+pub(crate) struct Parts {
+    pub(crate) site: Site,
+    pub(crate) target: Target,
+    pub(crate) state: StateDir,
+    pub(crate) cluster: Cluster,
+    pub(crate) secrets: Secrets,
+    pub(crate) spawner: Spawner,
+    pub(crate) leash: Child,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) incoming: mpsc::Receiver<Event>,
+    pub(crate) listeners: Vec<Listeners>,
+}
+
+/// A site that runs, or is being started. Call `stop`; dropping it leaves the rest to the leash.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) target: Target,
+    pub(crate) cluster: Cluster,
+    pub(crate) secrets: Secrets,
+    pub(crate) spawner: Spawner,
+    pub(crate) hub: Hub,
+    pub(crate) listeners: Vec<Listeners>,
+    pub(crate) members: Vec<database::Keeper>,
+    pub(crate) roles: Vec<(ServerName, Keeper)>,
+    pub(crate) instances: Vec<Instances>,
+    pub(crate) events: Option<mpsc::Sender<Event>>,
+    pub(crate) monitor: Option<Monitor>,
+    pub(crate) known: Arc<Known>,
+    pub(crate) status: watch::Sender<SiteStatus>,
+    pub(crate) token: telemetry::Secret,
+    pub(crate) ready: Option<Ready>,
+    /// Tasks that end with the site.
+    pub(crate) tasks: JoinSet<()>,
+    pub(crate) stop: (watch::Sender<bool>, watch::Receiver<bool>),
+    leash: Child,
+    /// Last: its lock is given up when everything else is gone.
+    pub(crate) state: StateDir,
+}
+
+/// What the wiring and the status read: the latest report of everything.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) members: Mutex<Vec<watch::Receiver<MemberReport>>>,
+    pub(crate) instances: Mutex<BTreeMap<ServerName, Vec<watch::Receiver<InstanceReport>>>>,
+    pub(crate) roles: Mutex<Vec<Role>>,
+    pub(crate) release: Mutex<Option<(String, PathBuf)>>,
+    /// Something has changed.
+    pub(crate) changed: Notify,
+    pub(crate) observe: Notify,
+    pub(crate) serving: Mutex<bool>,
+}
+
+/// A role process, for those who look at it.
+#[derive(Debug, Clone)]
+pub(crate) struct Role {
+    pub(crate) server: ServerName,
+    pub(crate) role: &'static str,
+    pub(crate) report: watch::Receiver<RoleReport>,
+    pub(crate) asker: Asker,
+    pub(crate) snapshot: watch::Sender<Option<serde_json::Value>>,
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere leaves the lists whole: each change is one assignment.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Known {
+    pub(crate) fn member_reports(&self) -> Vec<MemberReport> {
+        locked(&self.members)
+            .iter()
+            .map(|report| report.borrow().clone())
+            .collect()
+    }
+
+    pub(crate) fn instance_reports(&self, server: &ServerName) -> Vec<InstanceReport> {
+        let instances = locked(&self.instances);
+        let of = instances.get(server).into_iter().flatten();
+        of.map(|report| report.borrow().clone()).collect()
+    }
+
+    pub(crate) fn roles(&self) -> Vec<Role> {
+        locked(&self.roles).clone()
+    }
+}
+
+impl Running {
+    pub(crate) fn new(parts: Parts) -> Result<Self, UpError> {
+        let failed = |e: &dyn std::error::Error| UpError::new(e.to_string(), "");
+        let hub = Hub::open(parts.state.runtime.join("control.sock")).map_err(|e| failed(&e))?;
+        let token = parts
+            .secrets
+            .get_or_create("dashboard-token")
+            .map_err(|e| failed(&e))?;
+        let (status, status_of) = watch::channel(statuses::nothing(&parts.target));
+        let webhooks = parts
+            .site
+            .alerts
+            .webhooks
+            .iter()
+            .filter_map(|webhook| match &webhook.url {
+                site::topology::EnvValue::Plain(url) => Some(url.clone()),
+                site::topology::EnvValue::Secret(name) => {
+                    let secret = parts.secrets.get_or_create(name).ok()?;
+                    Some(secret.expose().to_owned())
+                }
+            });
+        let monitor = monitor::start(monitor::Parts {
+            site: parts.target.site.clone(),
+            status: status_of,
+            events: parts.incoming,
+            event_log: parts.state.root.join("events.jsonl"),
+            webhooks: webhooks.collect(),
+            token: token.clone(),
+        })
+        .map_err(|e| failed(&e))?;
+        Ok(Self {
+            target: parts.target,
+            cluster: parts.cluster,
+            secrets: parts.secrets,
+            spawner: parts.spawner,
+            hub,
+            listeners: parts.listeners,
+            members: Vec::new(),
+            roles: Vec::new(),
+            instances: Vec::new(),
+            events: Some(parts.events),
+            monitor: Some(monitor),
+            known: Arc::default(),
+            status,
+            token,
+            ready: None,
+            tasks: JoinSet::new(),
+            stop: watch::channel(false),
+            leash: parts.leash,
+            state: parts.state,
+        })
+    }
+
+    /// Where the site is found.
+    pub fn ready(&self) -> Option<&Ready> {
+        self.ready.as_ref()
+    }
+
+    /// Events as they happen.
+    pub fn event_log(&self) -> Option<EventLog> {
+        self.monitor.as_ref().map(|monitor| monitor.events.clone())
+    }
+
+    /// Returns when somebody has asked for the end through the admin socket.
+    pub async fn asked_to_stop(&self) {
+        if self.stop.1.clone().wait_for(|stop| *stop).await.is_err() {
+            tracing::debug!("the admin socket is gone");
+        }
+    }
+
+    pub(crate) fn events(&self) -> mpsc::Sender<Event> {
+        match &self.events {
+            Some(events) => events.clone(),
+            // Only after `stop`, which consumes this value.
+            None => mpsc::channel(1).0,
+        }
+    }
+
+    pub(crate) fn tell(&self, severity: Severity, subject: &str, kind: &str, what: String) {
+        let event = Event {
+            at_ms: now_ms(),
+            severity,
+            server: String::new(),
+            subject: subject.to_owned(),
+            kind: kind.to_owned(),
+            what,
+        };
+        if self.events().try_send(event).is_err() {
+            tracing::warn!("an event was dropped: nobody takes them up");
+        }
+    }
+
+    /// From now on changes of `report` are passed on to those they concern.
+    pub(crate) fn follow<T: Send + Sync + 'static>(&mut self, mut report: watch::Receiver<T>) {
+        let known = Arc::clone(&self.known);
+        self.tasks.spawn(async move {
+            while report.changed().await.is_ok() {
+                known.changed.notify_one();
+                known.observe.notify_one();
+            }
+        });
+    }
+
+    /// Starts the task that tells each role of the others.
+    pub(crate) fn wire(&mut self) {
+        let known = Arc::clone(&self.known);
+        let target = self.target.clone();
+        let password = self
+            .secrets
+            .path(database::accounts::ROUTER_SECRET)
+            .unwrap_or_default();
+        self.tasks.spawn(async move {
+            loop {
+                wire_once(&known, &target, &password);
+                known.changed.notified().await;
+            }
+        });
+    }
+
+    /// Starts the task that observes the whole site.
+    pub(crate) fn observe(&mut self) {
+        let known = Arc::clone(&self.known);
+        let target = self.target.clone();
+        let status = self.status.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let mut now = statuses::observe(&known, &target).await;
+                status.send_modify(|former| {
+                    now.urls.append(&mut former.urls);
+                    now.dashboard = former.dashboard.take();
+                    *former = now;
+                });
+                tokio::time::sleep(OBSERVE_AT_MOST).await;
+                let soon = known.observe.notified();
+                if tokio::time::timeout(OBSERVE_AT_LEAST, soon).await.is_err() {
+                    tracing::trace!("nothing has changed");
+                }
+            }
+        });
+    }
+
+    /// Ends everything in the order that loses nothing: no new requests, then those who answer them, then
+    /// the data.
+    pub async fn stop(mut self) {
+        self.tell(
+            Severity::Info,
+            "site",
+            "site-stopping",
+            "the site is being stopped".to_owned(),
+        );
+        self.status.send_modify(|status| status.state = State::Down);
+        let mut roles = std::mem::take(&mut self.roles);
+        stop_roles(&mut roles, "balancer").await;
+        let mut stopping = JoinSet::new();
+        for instances in std::mem::take(&mut self.instances) {
+            for keeper in instances.keepers {
+                stopping.spawn(keeper.stop());
+            }
+        }
+        while stopping.join_next().await.is_some() {}
+        stop_roles(&mut roles, "web").await;
+        stop_roles(&mut roles, "sql-router").await;
+        self.stop_members().await;
+        self.tasks.shutdown().await;
+        drop(self.events.take());
+        if let Some(monitor) = self.monitor.take() {
+            let ended = tokio::time::timeout(Duration::from_secs(3), monitor.stop()).await;
+            if ended.is_err() {
+                tracing::warn!("the monitor did not end in time");
+            }
+        }
+        drop(self.hub);
+        // Its standard input ends, and it finds nothing to do.
+        drop(self.leash.stdin.take());
+        if let Err(e) = self.leash.wait() {
+            tracing::warn!("the leash: {e}");
+        }
+    }
+
+    /// Replicas before their primary, so that they have all of it.
+    async fn stop_members(&mut self) {
+        let members = std::mem::take(&mut self.members);
+        let is_primary =
+            |member: &database::Keeper| member.report().borrow().role == database::Role::Primary;
+        let (primaries, others): (Vec<_>, Vec<_>) = members.into_iter().partition(is_primary);
+        for group in [others, primaries] {
+            let mut stopping = JoinSet::new();
+            for member in group {
+                stopping.spawn(member.stop());
+            }
+            while stopping.join_next().await.is_some() {}
+        }
+    }
+}
+
+async fn stop_roles(roles: &mut Vec<(ServerName, Keeper)>, role: &str) {
+    let mut stopping = JoinSet::new();
+    let (these, others) = std::mem::take(roles)
+        .into_iter()
+        .partition(|(_, k)| k.role == role);
+    *roles = others;
+    let these: Vec<(ServerName, Keeper)> = these;
+    for (_, keeper) in these {
+        stopping.spawn(keeper.stop());
+    }
+    while stopping.join_next().await.is_some() {}
+}
+
+/// Makes every snapshot anew and sends those that changed.
+fn wire_once(known: &Known, target: &Target, password: &std::path::Path) {
+    let release = locked(&known.release).clone().map(|(_, root)| root);
+    let members = known.member_reports();
+    for role in known.roles() {
+        let Some(server) = target.servers.get(&role.server) else {
+            continue;
+        };
+        let value = match (role.role, &server.web, &server.sql_router) {
+            ("web", Some(web), _) => {
+                let instances = known.instance_reports(&role.server);
+                let has_app = server.app.is_some();
+                serde_json::to_value(wiring::web(web, release.as_deref(), has_app, &instances))
+            }
+            ("sql-router", _, Some(router)) => {
+                serde_json::to_value(wiring::sql_router(router, &members, password.to_owned()))
+            }
+            // A balancer's snapshot does not change while the site runs.
+            _ => continue,
+        };
+        match value {
+            Ok(value) => {
+                role.snapshot.send_if_modified(|former| {
+                    let changed = former.as_ref() != Some(&value);
+                    *former = Some(value);
+                    changed
+                });
+            }
+            Err(e) => tracing::error!("a snapshot for {}/{}: {e}", role.server, role.role),
+        }
+    }
+}
