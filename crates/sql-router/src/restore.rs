@@ -1,0 +1,174 @@
+//! Pure: (what a session wants, what a connection has) → statements to send first.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::state::Settings;
+
+/// Switches the reports on that everything else here relies on. Not part of `Settings`: a reset
+/// takes it away, and a client that changes it is pinned.
+pub(crate) const TRACKING: &str = "session_track_system_variables='*', session_track_schema=1, \
+     session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS'";
+
+/// Charset and collation hang together: setting the first changes the second.
+const CHARSET: &str = "character_set_connection";
+const COLLATION: &str = "collation_connection";
+
+/// What is missing on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Nothing,
+    /// First this SET (when any), then this schema (when any).
+    Send {
+        set: Option<String>,
+        schema: Option<String>,
+    },
+    /// It has something the session does not want and that has no value to go back to: another
+    /// connection is needed.
+    Unwanted,
+}
+
+/// What must be sent so that `has` becomes `wants`. `tracked`: the reports are on.
+pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missing {
+    if tracked && wants == has {
+        return Missing::Nothing;
+    }
+    let unwanted = has
+        .variables
+        .keys()
+        .any(|name| name != COLLATION && !wants.variables.contains_key(name));
+    let without_schema = has.schema.is_some() && wants.schema.is_none();
+    if unwanted || without_schema {
+        return Missing::Unwanted;
+    }
+    let mut set = String::new();
+    if !tracked {
+        set.push_str(TRACKING);
+    }
+    for (name, value) in differing(wants, has) {
+        let comma = if set.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(set, "{comma}{name}={}", literal(name, value));
+    }
+    let schema = wants.schema.clone().filter(|_| wants.schema != has.schema);
+    Missing::Send {
+        set: (!set.is_empty()).then(|| format!("SET {set}")),
+        schema,
+    }
+}
+
+/// In alphabetical order, so that the character set comes before its collation.
+fn differing<'a>(wants: &'a Settings, has: &Settings) -> BTreeMap<&'a str, &'a str> {
+    let same_pair = [CHARSET, COLLATION]
+        .iter()
+        .all(|name| wants.variables.get(*name) == has.variables.get(*name));
+    wants
+        .variables
+        .iter()
+        .filter(|(name, value)| match name.as_str() {
+            CHARSET | COLLATION => !same_pair,
+            name => has.variables.get(name) != Some(value),
+        })
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// A value as SET takes it: numbers unquoted (error 1232 otherwise), all else as a string; in hex
+/// where the SQL mode or the character set would decide how a quoted one is read.
+fn literal(name: &str, value: &str) -> String {
+    let number = !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && value.parse::<f64>().is_ok();
+    if number {
+        return value.to_owned();
+    }
+    // NULL is reported as nothing (measured).
+    if value.is_empty() && name == "character_set_results" {
+        return "NULL".to_owned();
+    }
+    if value.contains('\\') || !value.is_ascii() {
+        return value.bytes().fold("0x".to_owned(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+    }
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)], schema: Option<&str>) -> Settings {
+        Settings {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            schema: schema.map(str::to_owned),
+        }
+    }
+
+    fn send(set: Option<&str>, schema: Option<&str>) -> Missing {
+        Missing::Send {
+            set: set.map(str::to_owned),
+            schema: schema.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let wants = settings(
+            &[("sql_mode", "ANSI"), ("max_statement_time", "1.500000")],
+            Some("a"),
+        );
+        assert_eq!(missing(&wants, &wants, true), Missing::Nothing);
+        let has = settings(&[("sql_mode", "ANSI")], Some("b"));
+        assert_eq!(
+            missing(&wants, &has, true),
+            send(Some("SET max_statement_time=1.500000"), Some("a"))
+        );
+        let Missing::Send {
+            set: Some(set),
+            schema: None,
+        } = missing(&has, &has, false)
+        else {
+            panic!("the reports were not switched on");
+        };
+        assert!(
+            set.starts_with("SET session_track_system_variables='*', ")
+                && !set.contains("sql_mode")
+        );
+    }
+
+    #[test]
+    fn a_connection_with_more_is_not_used() {
+        let has = settings(&[("sql_mode", "ANSI")], None);
+        assert_eq!(missing(&Settings::default(), &has, true), Missing::Unwanted);
+        let has = settings(&[], Some("a"));
+        assert_eq!(missing(&Settings::default(), &has, true), Missing::Unwanted);
+    }
+
+    #[test]
+    fn charset_and_collation_go_together_in_order() {
+        let wants = settings(&[(CHARSET, "latin1"), (COLLATION, "latin1_bin")], None);
+        let has = settings(&[(CHARSET, "latin1")], None);
+        let both = "SET character_set_connection='latin1', collation_connection='latin1_bin'";
+        assert_eq!(missing(&wants, &has, true), send(Some(both), None));
+        let back = "SET character_set_connection='latin1'";
+        assert_eq!(missing(&has, &wants, true), send(Some(back), None));
+    }
+
+    #[test]
+    fn values_are_quoted_as_set_takes_them() {
+        assert_eq!(literal("a", "12"), "12");
+        assert_eq!(literal("a", "1.2.3"), "'1.2.3'");
+        assert_eq!(literal("a", "ON"), "'ON'");
+        assert_eq!(literal("a", ""), "''");
+        assert_eq!(literal("character_set_results", ""), "NULL");
+        assert_eq!(literal("init", "it's"), "'it''s'");
+        assert_eq!(literal("init", "a\\"), "0x615c");
+    }
+}

@@ -1,0 +1,345 @@
+//! Pure: (session, class, servers) → where a statement goes, and why.
+//!
+//! The rule (DESIGN section 7): to a replica only when that is provably safe. The order of the
+//! checks is the order in which the reasons matter to a person who asks "why not a replica?".
+
+use std::fmt;
+use std::time::Duration;
+
+use site::name::MemberName;
+
+use crate::snapshot::{Replica, Servers};
+use crate::state::{Last, SessionState};
+use crate::statement::class::{Class, Kind, Pins, Reason};
+
+/// Where a statement goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To<'a> {
+    Primary,
+    Replica(&'a MemberName),
+    /// The replica connection that ran the last statement, as it is.
+    LastReplica,
+}
+
+/// Where and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route<'a> {
+    pub(crate) to: To<'a>,
+    pub(crate) because: Because,
+}
+
+/// Why a statement goes where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Because {
+    /// What the statement is decided it.
+    Statement(Reason),
+    Transaction,
+    AutocommitOff,
+    NextTransactionSet,
+    Pinned,
+    /// The client's character set does not let the text be read.
+    Charset,
+    /// The session's schema is a system schema.
+    SystemSchema,
+    OracleMode,
+    NoReplica,
+    // What came up after the route was chosen:
+    /// No replica had in time what the session has seen.
+    Behind,
+    /// The replica could not be used, or was lost before its first byte.
+    ReplicaFailed,
+    /// The replica refused: read-only, or it lacks something the primary may have.
+    ReplicaRefused,
+    /// Not a statement: COM_PING and the like.
+    Command,
+}
+
+impl Because {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Statement(reason) => reason.as_str(),
+            Self::Transaction => "in-transaction",
+            Self::AutocommitOff => "autocommit-off",
+            Self::NextTransactionSet => "set-transaction",
+            Self::Pinned => "pinned",
+            Self::Charset => "charset",
+            Self::SystemSchema => "system-schema",
+            Self::OracleMode => "oracle-mode",
+            Self::NoReplica => "no-replica",
+            Self::Behind => "behind",
+            Self::ReplicaFailed => "replica-failed",
+            Self::ReplicaRefused => "replica-refused",
+            Self::Command => "command",
+        }
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Statement(reason) => return reason.fmt(f),
+            Self::Transaction => f.write_str("a transaction is open"),
+            Self::AutocommitOff => f.write_str("autocommit is off"),
+            Self::NextTransactionSet => f.write_str("SET TRANSACTION waits for the next statement"),
+            Self::Pinned => f.write_str("the session holds something on the primary"),
+            Self::Charset => f.write_str("its character set hides where quotes end"),
+            Self::SystemSchema => f.write_str("the session is in a system schema"),
+            Self::OracleMode => f.write_str("the SQL mode is Oracle's"),
+            Self::NoReplica => f.write_str("no replica can be used"),
+            Self::Behind => f.write_str("no replica has what the session has seen"),
+            Self::ReplicaFailed => f.write_str("the replica could not be used"),
+            Self::ReplicaRefused => f.write_str("the replica refused it"),
+            Self::Command => f.write_str("it is no statement"),
+        }
+    }
+}
+
+/// What a session has at hand when it decides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice<'a> {
+    /// The replica it is connected to.
+    pub(crate) current: Option<&'a MemberName>,
+    /// Replicas that failed a moment ago.
+    pub(crate) avoid: &'a [MemberName],
+    /// Turns round robin.
+    pub(crate) turn: usize,
+}
+
+/// Where `class` goes.
+pub(crate) fn decide<'a>(
+    state: &SessionState,
+    class: &Class,
+    servers: &'a Servers,
+    max_lag: Duration,
+    choice: Choice<'_>,
+) -> Route<'a> {
+    let primary = |because| Route {
+        to: To::Primary,
+        because,
+    };
+    let wish = Because::Statement(class.because);
+    match class.kind {
+        Kind::Read => {}
+        Kind::AboutLast if state.last == Last::Replica && choice.current.is_some() => {
+            return Route {
+                to: To::LastReplica,
+                because: wish,
+            };
+        }
+        Kind::AboutLast | Kind::SetStatement | Kind::Kill | Kind::Other => return primary(wish),
+    }
+    if let Some(because) = keeps(state, class) {
+        return primary(because);
+    }
+    match replica(servers, max_lag, choice) {
+        Some(member) => Route {
+            to: To::Replica(member),
+            because: wish,
+        },
+        None => primary(Because::NoReplica),
+    }
+}
+
+/// What keeps even a plain read of this session on the primary.
+fn keeps(state: &SessionState, class: &Class) -> Option<Because> {
+    if state.in_transaction() {
+        Some(Because::Transaction)
+    } else if !state.autocommit() {
+        Some(Because::AutocommitOff)
+    } else if state.pins != Pins::NONE {
+        Some(Because::Pinned)
+    } else if state.next_transaction_set {
+        Some(Because::NextTransactionSet)
+    } else if state.text_is_ambiguous(class) {
+        Some(Because::Charset)
+    } else if state.settings.schema.as_deref().is_some_and(is_system) {
+        Some(Because::SystemSchema)
+    } else if state
+        .variable("sql_mode")
+        .is_some_and(|mode| mode.contains("ORACLE"))
+    {
+        Some(Because::OracleMode)
+    } else {
+        None
+    }
+}
+
+fn is_system(schema: &str) -> bool {
+    ["information_schema", "mysql", "performance_schema", "sys"]
+        .iter()
+        .any(|system| schema.eq_ignore_ascii_case(system))
+}
+
+/// The replica in use while it is good, else the next one.
+fn replica<'a>(
+    servers: &'a Servers,
+    max_lag: Duration,
+    choice: Choice<'_>,
+) -> Option<&'a MemberName> {
+    let usable = |replica: &&Replica| {
+        replica.replicating
+            && replica
+                .lag_ms
+                .is_some_and(|lag| u128::from(lag) <= max_lag.as_millis())
+            && servers.primary.as_ref() != Some(&replica.member)
+            && !choice.avoid.contains(&replica.member)
+    };
+    let all = || {
+        servers
+            .replicas
+            .iter()
+            .filter(usable)
+            .map(|replica| &replica.member)
+    };
+    let current = all().find(|member| Some(*member) == choice.current);
+    current.or_else(|| {
+        let count = all().count();
+        all().nth(choice.turn.checked_rem(count)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql::capability::status::{AUTOCOMMIT, IN_TRANSACTION};
+
+    use super::*;
+    use crate::statement::classify::classify;
+
+    fn name(name: &str) -> MemberName {
+        MemberName::new(name)
+    }
+
+    fn servers() -> Servers {
+        let replica = |member, lag_ms| Replica {
+            member: name(member),
+            replicating: true,
+            lag_ms,
+        };
+        Servers {
+            generation: 1,
+            primary: Some(name("db-1")),
+            replicas: vec![
+                replica("db-1", Some(0)),
+                replica("db-2", Some(10)),
+                replica("db-3", Some(0)),
+                replica("db-4", Some(60_000)),
+                replica("db-5", None),
+            ],
+        }
+    }
+
+    fn session() -> SessionState {
+        SessionState::new(AUTOCOMMIT, 45, None)
+    }
+
+    const CHOICE: Choice<'static> = Choice {
+        current: None,
+        avoid: &[],
+        turn: 0,
+    };
+
+    fn because(state: &SessionState, sql: &str, servers: &Servers) -> (bool, Because) {
+        let class = classify(sql.as_bytes());
+        let route = decide(state, &class, servers, Duration::from_secs(1), CHOICE);
+        (route.to != To::Primary, route.because)
+    }
+
+    #[test]
+    fn reads_go_to_replicas_that_are_good_in_turn() {
+        let (servers, class) = (servers(), classify(b"SELECT 1"));
+        let to = |choice| decide(&session(), &class, &servers, Duration::from_secs(1), choice).to;
+        let turns: Vec<_> = (0..3).map(|turn| to(Choice { turn, ..CHOICE })).collect();
+        let (two, three) = (name("db-2"), name("db-3"));
+        assert_eq!(
+            turns,
+            [To::Replica(&two), To::Replica(&three), To::Replica(&two)]
+        );
+        assert_eq!(
+            to(Choice {
+                current: Some(&three),
+                ..CHOICE
+            }),
+            To::Replica(&three)
+        );
+        assert_eq!(
+            to(Choice {
+                avoid: &[two],
+                ..CHOICE
+            }),
+            To::Replica(&three)
+        );
+    }
+
+    #[test]
+    fn every_state_that_keeps_a_read_on_the_primary() {
+        let servers = servers();
+        let read = "SELECT 'ä' FROM t";
+        let mut state = session();
+        assert!(because(&state, read, &servers).0);
+        state.status |= IN_TRANSACTION;
+        assert_eq!(
+            because(&state, read, &servers),
+            (false, Because::Transaction)
+        );
+        state.status = 0;
+        assert_eq!(
+            because(&state, read, &servers),
+            (false, Because::AutocommitOff)
+        );
+        state = session();
+        state.pins = Pins::LOCK;
+        assert_eq!(because(&state, read, &servers), (false, Because::Pinned));
+        state = session();
+        state.next_transaction_set = true;
+        assert_eq!(
+            because(&state, read, &servers),
+            (false, Because::NextTransactionSet)
+        );
+        let gbk = SessionState::new(AUTOCOMMIT, 28, None);
+        assert_eq!(because(&gbk, read, &servers), (false, Because::Charset));
+        assert!(because(&gbk, "SELECT 'a'", &servers).0);
+        let system = SessionState::new(AUTOCOMMIT, 45, Some("MySQL".to_owned()));
+        assert_eq!(
+            because(&system, read, &servers),
+            (false, Because::SystemSchema)
+        );
+        state = session();
+        let oracle = ("sql_mode".to_owned(), "PIPES_AS_CONCAT,ORACLE".to_owned());
+        state.settings.variables.extend([oracle]);
+        assert_eq!(
+            because(&state, read, &servers),
+            (false, Because::OracleMode)
+        );
+    }
+
+    #[test]
+    fn without_a_good_replica_everything_goes_to_the_primary() {
+        let mut servers = servers();
+        servers
+            .replicas
+            .retain(|replica| replica.lag_ms != Some(0) && replica.lag_ms != Some(10));
+        assert_eq!(
+            because(&session(), "SELECT 1", &servers),
+            (false, Because::NoReplica)
+        );
+        let write = because(&session(), "DELETE FROM t", &servers);
+        assert_eq!(write, (false, Because::Statement(Reason::Writes)));
+    }
+
+    #[test]
+    fn what_asks_about_the_last_statement_follows_it() {
+        let (servers, class) = (servers(), classify(b"SHOW WARNINGS"));
+        let two = name("db-2");
+        let choice = Choice {
+            current: Some(&two),
+            ..CHOICE
+        };
+        let mut state = session();
+        let mut to = |last| {
+            state.last = last;
+            decide(&state, &class, &servers, Duration::from_secs(1), choice).to
+        };
+        assert_eq!(to(Last::Primary), To::Primary);
+        assert_eq!(to(Last::Replica), To::LastReplica);
+    }
+}

@@ -1,0 +1,100 @@
+//! Pure: what is known of a client's session. Illegal combinations cannot be built: the fields are
+//! changed only by `absorb`, which takes what servers say, and by what is here.
+
+use std::collections::BTreeMap;
+
+use mysql::capability::status::{AUTOCOMMIT, IN_TRANSACTION};
+use mysql::gtid::mariadb::Position;
+
+use crate::statement::class::{Class, Pins};
+
+/// What a connection to a server has, or a session wants it to have: everything that was set since
+/// the login, by canonical name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) schema: Option<String>,
+}
+
+/// Which of a session's connections ran its last statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Last {
+    #[default]
+    Primary,
+    Replica,
+}
+
+/// One client's session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionState {
+    /// The status word of the primary's last reply.
+    pub(crate) status: u16,
+    /// What keeps it on the primary until it is reset.
+    pub(crate) pins: Pins,
+    pub(crate) settings: Settings,
+    /// Everything it has written or was told of.
+    pub(crate) seen: Position,
+    /// `SET TRANSACTION` waits for the next transaction.
+    pub(crate) next_transaction_set: bool,
+    /// The primary changed something it did not report: it must be asked before a replica is used.
+    pub(crate) unseen: bool,
+    pub(crate) last: Last,
+    /// The login's collation; its character set says how the client's text is read.
+    collation: u8,
+}
+
+impl SessionState {
+    /// `status`: of a new connection, from a server's greeting.
+    pub(crate) fn new(status: u16, collation: u8, schema: Option<String>) -> Self {
+        Self {
+            status: status & AUTOCOMMIT,
+            pins: Pins::NONE,
+            settings: Settings {
+                variables: BTreeMap::new(),
+                schema,
+            },
+            seen: Position::default(),
+            next_transaction_set: false,
+            unseen: false,
+            last: Last::Primary,
+            collation,
+        }
+    }
+
+    /// COM_RESET_CONNECTION, COM_CHANGE_USER: as after a login, except for what it has seen.
+    pub(crate) fn reset(&mut self, status: u16, collation: u8, schema: Option<String>) {
+        let seen = std::mem::take(&mut self.seen);
+        *self = Self::new(status, collation, schema);
+        self.seen = seen;
+    }
+
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.status & IN_TRANSACTION != 0
+    }
+
+    pub(crate) fn autocommit(&self) -> bool {
+        self.status & AUTOCOMMIT != 0
+    }
+
+    /// Does the connection to the primary hold something that would be lost with it?
+    pub(crate) fn holds(&self) -> bool {
+        self.in_transaction() || !self.pins.is_empty() || self.next_transaction_set
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.settings.variables.get(name).map(String::as_str)
+    }
+
+    /// Is the client's text in a character set where `\` or a quote may be half of a letter?
+    pub(crate) fn text_is_ambiguous(&self, class: &Class) -> bool {
+        class.non_ascii
+            && match self.variable("character_set_client") {
+                Some(name) => matches!(name, "big5" | "sjis" | "gbk" | "cp932" | "gb18030"),
+                // Collation ids: big5 1, 84; sjis 13, 88; gbk 28, 87; cp932 95, 96; gb18030 248–250.
+                None => matches!(
+                    self.collation,
+                    1 | 84 | 13 | 88 | 28 | 87 | 95 | 96 | 248..=250
+                ),
+            }
+    }
+}

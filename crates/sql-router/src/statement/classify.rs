@@ -1,0 +1,433 @@
+//! Pure: text → Class. Whatever is not provably a plain read is not one.
+//!
+//! The rule and its reasons: a read may go to a replica when its answer depends on replicated data
+//! and on session state that follows the session, and when it leaves nothing behind. The list of
+//! what breaks that: MariaDB KB, "SELECT", "Information Functions", "SHOW"; each line below says
+//! which case it guards.
+
+use super::class::{Class, Kind, Pins, Reason};
+use super::functions::{is_keyword, is_safe_call, is_safe_variable, is_system_schema};
+use super::lexer::{Lexer, Token};
+
+/// What `text` is. Where the server's SQL mode decides how quotes are read, both ways must agree.
+pub fn classify(text: &[u8]) -> Class {
+    let mut class = read(text, true);
+    if memchr::memchr(b'\\', text).is_some() {
+        let other = read(text, false);
+        class.pins = class.pins.with(other.pins);
+        class.unreported |= other.unreported;
+        if class.kind != other.kind {
+            class.kind = Kind::Other;
+            class.because = Reason::Unreadable;
+        }
+    }
+    class.non_ascii = !text.is_ascii();
+    class
+}
+
+fn read(text: &[u8], backslash: bool) -> Class {
+    let mut lexer = Lexer::new(text, backslash);
+    let mut walk = Walk::default();
+    for token in lexer.by_ref() {
+        walk.token(token);
+    }
+    if lexer.broken {
+        walk.object(Reason::Unreadable);
+    }
+    if lexer.executable {
+        walk.object(Reason::ExecutableComment);
+    }
+    walk.class()
+}
+
+/// What a statement begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    /// SELECT, WITH, VALUES, or a parenthesis before them.
+    Select,
+    /// EXPLAIN, DESCRIBE: what follows decides.
+    Explain,
+    /// DESCRIBE of a table.
+    Describe,
+    /// SHOW: its next word decides.
+    Show,
+    ShowSafe,
+    ShowLast,
+    ShowOther,
+    Set,
+    SetStatement,
+    /// SET PASSWORD, SET DEFAULT ROLE: `user@host` is no variable.
+    SetAccount,
+    Use,
+    Transaction,
+    Create,
+    Call,
+    /// FLUSH: of tables, perhaps with a lock.
+    Flush,
+    Kill,
+    /// Writes data, or reads and writes, and may use variables.
+    Write,
+    /// DDL, accounts and others where `@` stands between user and host.
+    Define,
+    Unknown,
+}
+
+/// Goes over the tokens once, keeping the two before.
+#[derive(Debug, Default)]
+struct Walk<'a> {
+    verb: Option<Verb>,
+    /// The first thing that speaks against a plain read.
+    objection: Option<Reason>,
+    pins: Pins,
+    unreported: bool,
+    about_last: bool,
+    before: Option<Token<'a>>,
+    /// The one before `before`.
+    earlier: Option<Token<'a>>,
+    /// Words since the verb.
+    words: usize,
+    /// A `;` was met: what follows is another statement.
+    ended: bool,
+    /// After `@@`, until the name is known.
+    in_variable: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn object(&mut self, reason: Reason) {
+        self.objection.get_or_insert(reason);
+    }
+
+    fn pin(&mut self, pin: Pins) {
+        self.pins = self.pins.with(pin);
+    }
+
+    fn token(&mut self, token: Token<'a>) {
+        if self.ended && token != Token::Symbol(b';') {
+            // Each statement is looked at for what it pins; together they are no read.
+            self.object(Reason::MultiStatement);
+            self.ended = false;
+            self.verb = None;
+            self.words = 0;
+        }
+        match token {
+            Token::Word(word) => self.word(word),
+            Token::Name(name) | Token::DoubleQuoted(name) => self.name(name),
+            Token::Symbol(b'(') => self.parenthesis(),
+            Token::Symbol(b';') => self.ended = self.verb.is_some() || self.ended,
+            Token::Symbol(b'.') if self.in_variable => {}
+            Token::UserVariable => self.user_variable(),
+            Token::SystemVariable => self.in_variable = true,
+            Token::Assign => {
+                self.object(Reason::UserVariable);
+                self.pin(Pins::USER_VARIABLE);
+            }
+            Token::Number | Token::Text | Token::Symbol(_) => self.in_variable = false,
+        }
+        if self.verb.is_none() && !matches!(token, Token::Symbol(b'(' | b';')) {
+            self.verb = Some(Verb::Unknown);
+        }
+        self.earlier = self.before.replace(token);
+    }
+
+    /// Is the token before this bare word?
+    fn after(&self, word: &str) -> bool {
+        is(self.before, word)
+    }
+
+    fn word(&mut self, word: &'a [u8]) {
+        if std::mem::take(&mut self.in_variable) {
+            return self.variable_name(word);
+        }
+        let Some(verb) = self.verb else {
+            self.verb = Some(verb_of(word));
+            return self.begin(word);
+        };
+        // A name behind a dot is no keyword, except that Oracle mode writes `sequence.nextval`.
+        if self.before == Some(Token::Symbol(b'.')) {
+            if equals(word, &["nextval", "currval", "lastval"]) {
+                self.object(Reason::Sequence);
+            }
+            return;
+        }
+        self.words += 1;
+        self.refine(verb, word);
+        self.name_or_keyword(word);
+    }
+
+    /// What the first word says already.
+    fn begin(&mut self, word: &[u8]) {
+        match self.verb {
+            Some(Verb::Unknown | Verb::Define | Verb::Call) => {
+                if equals(word, &["prepare", "execute"]) {
+                    self.pin(Pins::PREPARED);
+                } else if equals(word, &["handler"]) {
+                    self.pin(Pins::HANDLER);
+                } else if equals(word, &["lock", "backup"]) {
+                    self.pin(Pins::LOCK);
+                }
+            }
+            Some(Verb::Transaction) if equals(word, &["xa"]) => self.pin(Pins::XA),
+            _ => {}
+        }
+    }
+
+    /// What the words after the verb make of it.
+    fn refine(&mut self, verb: Verb, word: &[u8]) {
+        let first = self.words == 1;
+        match verb {
+            Verb::Show if equals(word, &["full", "extended"]) => {}
+            Verb::Show => self.verb = Some(show(word)),
+            Verb::Explain if first && equals(word, &["extended", "partitions"]) => self.words = 0,
+            Verb::Explain if first && equals(word, &["format"]) => self.words = 0,
+            // `FORMAT = JSON`: the format's name is not what is explained.
+            Verb::Explain if first && self.before == Some(Token::Symbol(b'=')) => self.words = 0,
+            Verb::Explain if first => {
+                self.verb = Some(match verb_of(word) {
+                    Verb::Select => Verb::Select,
+                    Verb::Unknown if !equals(word, &["for", "analyze"]) => Verb::Describe,
+                    _ => Verb::Write,
+                });
+            }
+            Verb::Set if first && equals(word, &["statement"]) => {
+                self.verb = Some(Verb::SetStatement);
+            }
+            Verb::Set if first && equals(word, &["password", "default"]) => {
+                self.verb = Some(Verb::SetAccount);
+            }
+            Verb::Set if first && equals(word, &["role"]) => self.pin(Pins::ROLE),
+            Verb::Set | Verb::SetStatement => self.sets(word),
+            Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
+            Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
+            _ => {}
+        }
+    }
+
+    fn sets(&mut self, word: &[u8]) {
+        // `SET NAMES x COLLATE y` reports the character sets but not the collation (measured).
+        if equals(word, &["collate"]) {
+            self.unreported = true;
+        }
+        let tracking = b"session_track_";
+        if word
+            .get(..tracking.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(tracking))
+        {
+            self.pin(Pins::STATE);
+        }
+    }
+
+    /// Keywords that speak against a plain read wherever they stand.
+    fn name_or_keyword(&mut self, word: &[u8]) {
+        let reason = if is_system_schema(word) {
+            Reason::SystemSchema
+        } else if equals(word, &["update", "share"]) && self.after("for") {
+            Reason::LockingRead
+        } else if equals(word, &["in"]) && self.after("lock") {
+            Reason::LockingRead
+        } else if equals(word, &["value"]) && (self.after("next") || self.after("previous")) {
+            Reason::Sequence
+        } else if equals(word, &["into"]) {
+            Reason::Into
+        } else if equals(word, &["sql_calc_found_rows"]) {
+            Reason::FoundRows
+        } else if equals(word, &["update", "delete", "procedure"]) {
+            // WITH … UPDATE/DELETE, SELECT … PROCEDURE; reserved words, so never bare names.
+            Reason::Writes
+        } else if equals(word, &["current_role"]) {
+            Reason::ServerState
+        } else {
+            return;
+        };
+        let names_routine = matches!(self.verb, Some(Verb::ShowSafe)) && reason == Reason::Writes;
+        if !names_routine {
+            self.object(reason);
+        }
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        if std::mem::take(&mut self.in_variable) {
+            self.object(Reason::SystemVariable);
+        }
+        if is_system_schema(name) {
+            self.object(Reason::SystemSchema);
+        }
+        if self.verb == Some(Verb::Explain) {
+            self.verb = Some(Verb::Describe);
+        }
+    }
+
+    /// The name after `@@`, its scope left out.
+    fn variable_name(&mut self, word: &[u8]) {
+        let tracking = self.verb == Some(Verb::Set);
+        if equals(word, &["global", "session", "local"]) {
+            self.in_variable = true;
+        } else if tracking {
+            self.sets(word);
+        } else if !is_safe_variable(word) {
+            self.object(Reason::SystemVariable);
+        }
+    }
+
+    fn user_variable(&mut self) {
+        self.in_variable = false;
+        self.object(Reason::UserVariable);
+        let between_user_and_host = matches!(
+            self.verb,
+            Some(Verb::Define | Verb::Create | Verb::SetAccount | Verb::ShowSafe | Verb::ShowOther)
+        );
+        if !between_user_and_host {
+            self.pin(Pins::USER_VARIABLE);
+        }
+    }
+
+    /// A `(`: does the token before it call something?
+    fn parenthesis(&mut self) {
+        self.in_variable = false;
+        match self.before {
+            Some(Token::Word(word)) => self.call(word),
+            // A quoted name is never a keyword and may be a stored function.
+            Some(Token::Name(_) | Token::DoubleQuoted(_)) => self.object(Reason::Function),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, word: &[u8]) {
+        let qualified = self.earlier == Some(Token::Symbol(b'.'));
+        // `WITH t (columns) AS …` names, it does not call.
+        let names_cte = is(self.earlier, "with") || is(self.earlier, "recursive");
+        // `CAST(x AS DATETIME(6))`; elsewhere the word is free for a function's name.
+        let names_type = is(self.earlier, "as") && equals(word, &["datetime"]);
+        let harmless = is_keyword(word) || is_safe_call(word) || names_cte || names_type;
+        if !qualified && harmless {
+            return;
+        }
+        if !qualified && equals(word, &["found_rows", "row_count"]) {
+            self.about_last = true;
+            return;
+        }
+        if equals(word, &["get_lock"]) {
+            self.pin(Pins::LOCK);
+        }
+        self.object(Reason::Function);
+    }
+
+    fn class(self) -> Class {
+        let verb = self.verb.unwrap_or(Verb::Unknown);
+        let (mut kind, mut because) = match verb {
+            Verb::Select | Verb::Describe | Verb::ShowSafe => (Kind::Read, Reason::PlainRead),
+            Verb::ShowLast => (Kind::AboutLast, Reason::AboutLast),
+            Verb::SetStatement => (Kind::SetStatement, Reason::SetsSession),
+            Verb::Set | Verb::SetAccount | Verb::Use => (Kind::Other, Reason::SetsSession),
+            Verb::Transaction => (Kind::Other, Reason::Transaction),
+            Verb::Kill => (Kind::Kill, Reason::ServerState),
+            Verb::Show | Verb::ShowOther | Verb::Flush => (Kind::Other, Reason::ServerState),
+            Verb::Write | Verb::Create | Verb::Define => (Kind::Other, Reason::Writes),
+            Verb::Call => (Kind::Other, Reason::Routine),
+            Verb::Explain | Verb::Unknown => (Kind::Other, Reason::Unknown),
+        };
+        if self.about_last && kind == Kind::Read {
+            (kind, because) = (Kind::AboutLast, Reason::AboutLast);
+        }
+        match self.objection {
+            Some(Reason::MultiStatement) => {
+                (kind, because) = (Kind::Other, Reason::MultiStatement);
+            }
+            Some(objection) if matches!(kind, Kind::Read | Kind::AboutLast) => {
+                (kind, because) = (Kind::Other, objection);
+            }
+            _ => {}
+        }
+        Class {
+            kind,
+            because,
+            pins: self.pins,
+            unreported: self.unreported,
+            non_ascii: false,
+        }
+    }
+}
+
+fn is(token: Option<Token<'_>>, word: &str) -> bool {
+    matches!(token, Some(Token::Word(bare)) if bare.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn equals(word: &[u8], any: &[&str]) -> bool {
+    any.iter()
+        .any(|one| word.eq_ignore_ascii_case(one.as_bytes()))
+}
+
+fn verb_of(word: &[u8]) -> Verb {
+    const VERBS: &[(&[&str], Verb)] = &[
+        (&["select", "with", "values"], Verb::Select),
+        (&["explain", "describe", "desc"], Verb::Explain),
+        (&["show"], Verb::Show),
+        (&["set"], Verb::Set),
+        (&["use"], Verb::Use),
+        (
+            &[
+                "begin",
+                "start",
+                "commit",
+                "rollback",
+                "savepoint",
+                "release",
+                "xa",
+            ],
+            Verb::Transaction,
+        ),
+        (&["create"], Verb::Create),
+        (&["call", "execute"], Verb::Call),
+        (&["flush"], Verb::Flush),
+        (&["kill"], Verb::Kill),
+        (
+            &[
+                "insert", "update", "delete", "replace", "load", "do", "truncate",
+            ],
+            Verb::Write,
+        ),
+        (
+            &[
+                "alter", "drop", "rename", "grant", "revoke", "analyze", "optimize", "repair",
+            ],
+            Verb::Define,
+        ),
+    ];
+    VERBS
+        .iter()
+        .find(|(words, _)| equals(word, words))
+        .map_or(Verb::Unknown, |(_, verb)| *verb)
+}
+
+/// SHOW whose answer comes from replicated definitions; MariaDB KB, "SHOW".
+fn show(word: &[u8]) -> Verb {
+    const SAFE: &[&str] = &[
+        "tables",
+        "columns",
+        "fields",
+        "index",
+        "indexes",
+        "keys",
+        "create",
+        "databases",
+        "schemas",
+        "table",
+        "collation",
+        "character",
+        "charset",
+        "engines",
+        "triggers",
+        "procedure",
+        "function",
+        "events",
+    ];
+    if equals(word, SAFE) {
+        Verb::ShowSafe
+    } else if equals(word, &["warnings", "errors", "count"]) {
+        Verb::ShowLast
+    } else {
+        Verb::ShowOther
+    }
+}
+
+#[cfg(test)]
+mod tests;
