@@ -7,9 +7,10 @@
 //! The primary must be on this machine in this version (`mainstay up`); `source` is the place where
 //! streaming from another server's keeper comes in.
 
+mod backup;
+mod dump;
+
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
@@ -17,15 +18,12 @@ use process::spawn::Running;
 
 use crate::engine::accounts;
 use crate::engine::admin::{Admin, AdminError, LOOK};
-use crate::engine::create::{self, CreateError, beside, joined};
+use crate::engine::create::{self, CreateError, beside};
 use crate::engine::identity::{self, IdentityError};
 use crate::engine::mariadb::{STOP_GRACE, Server, StartError};
 use crate::engine::programs::{Missing, Program};
 use crate::engine::tool::{self, Cancel, ToolError};
 use crate::record::{Identity, MemberRecord};
-
-/// Bytes at either end of a dump in which its position is looked for.
-const DUMP_EDGE: u64 = 64 << 10;
 
 /// What a rebuild is made of.
 #[derive(Debug)]
@@ -128,10 +126,10 @@ async fn copy(job: &mut Job, incoming: &Path) -> Result<(&'static str, String), 
     let login = job.server.in_runtime_dir("copy.cnf");
     private(&login, &client_options(&source.socket, &job.server))?;
     let copied = match job.server.programs.find(Program::Backup) {
-        Ok(program) => backup(job, &program, &login, &source, incoming)
+        Ok(program) => backup::copy(job, &program, &login, &source, incoming)
             .await
             .map(|position| ("mariadb-backup", position)),
-        Err(_) => dump(job, &login, incoming)
+        Err(_) => dump::copy(job, &login, incoming)
             .await
             .map(|position| ("mariadb-dump", position)),
     };
@@ -173,136 +171,10 @@ fn client_options(socket: &Path, server: &Server) -> String {
     )
 }
 
-async fn backup(
-    job: &mut Job,
-    program: &Path,
-    login: &Path,
-    source: &MemberRecord,
-    incoming: &Path,
-) -> Result<String, RebuildError> {
-    create::make_empty(incoming)?;
-    let target = joined("--target-dir=", incoming);
-    let tmp_dir = joined("--tmpdir=", &job.server.tmp_dir());
-    let args: Vec<OsString> = vec![
-        joined("--defaults-file=", login),
-        "--backup".into(),
-        target.clone(),
-        joined("--datadir=", &source.data_dir),
-        tmp_dir.clone(),
-    ];
-    run(job, program, args).await?;
-    let args: Vec<OsString> = vec!["--no-defaults".into(), "--prepare".into(), target, tmp_dir];
-    run(job, program, args).await?;
-    // The second name since 11.1.
-    ["xtrabackup_binlog_info", "mariadb_backup_binlog_info"]
-        .iter()
-        .find_map(|name| std::fs::read_to_string(incoming.join(name)).ok())
-        .and_then(|text| backup_position(&text))
-        .ok_or_else(|| RebuildError::NoPosition(incoming.to_owned()))
-}
-
-/// `bin.000007 <tab> 1709 <tab> 0-2-54850`
-fn backup_position(text: &str) -> Option<String> {
-    let position = text.split_whitespace().nth(2)?;
-    position_text(position)
-}
-
 /// Only what is a position is used as one.
 fn position_text(text: &str) -> Option<String> {
     let position: mysql::gtid::mariadb::Position = text.parse().ok()?;
     (!position.is_empty()).then(|| position.to_string())
-}
-
-/// Without mariadb-backup: a dump, loaded into a new directory by a server that nobody can reach.
-async fn dump(job: &mut Job, login: &Path, incoming: &Path) -> Result<String, RebuildError> {
-    let dump = job.server.programs.find(Program::Dump)?;
-    let client = job.server.programs.find(Program::Client)?;
-    let file = beside(&job.server.data_dir, ".dump.sql");
-    private(&file, "")?;
-    let mut args: Vec<OsString> = vec![joined("--defaults-file=", login)];
-    args.extend(
-        [
-            "--all-databases",
-            "--single-transaction",
-            "--gtid",
-            "--master-data=2",
-            "--routines",
-            "--events",
-            "--hex-blob",
-            "--flush-privileges",
-            // Its own, not the primary's.
-            "--ignore-table=mysql.gtid_slave_pos",
-        ]
-        .map(OsString::from),
-    );
-    args.push(joined("--result-file=", &file));
-    let loaded = match run(job, &dump, args).await {
-        Ok(()) => load(job, &client, &file, incoming).await,
-        Err(e) => Err(e),
-    };
-    let position = dump_position(&file);
-    if let Err(e) = std::fs::remove_file(&file) {
-        tracing::warn!("{}: {e}", file.display());
-    }
-    loaded?;
-    position.ok_or(RebuildError::NoPosition(file))
-}
-
-/// It stands near the end (10.11) or near the beginning (older).
-fn dump_position(file: &Path) -> Option<String> {
-    let mut file = File::open(file).ok()?;
-    let length = file.metadata().ok()?.len();
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(length.saturating_sub(DUMP_EDGE)))
-        .ok()?;
-    file.by_ref().take(DUMP_EDGE).read_to_end(&mut tail).ok()?;
-    let mut head = Vec::new();
-    file.rewind().ok()?;
-    file.take(DUMP_EDGE).read_to_end(&mut head).ok()?;
-    position_line(&tail).or_else(|| position_line(&head))
-}
-
-/// The last line `-- SET GLOBAL gtid_slave_pos='0-101-9';`
-fn position_line(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    text.lines().rev().find_map(|line| {
-        let rest = line.strip_prefix("-- SET GLOBAL gtid_slave_pos='")?;
-        position_text(rest.split_once('\'')?.0)
-    })
-}
-
-async fn load(
-    job: &mut Job,
-    client: &Path,
-    file: &Path,
-    incoming: &Path,
-) -> Result<(), RebuildError> {
-    // What a crash may have left there.
-    create::make_empty(incoming)?;
-    let apart = Server {
-        data_dir: incoming.to_owned(),
-        runtime_dir: job.server.runtime_dir.join("r"),
-        ..job.server.clone()
-    };
-    let mut running = apart.start_apart(&mut job.cancel).await?;
-    let login = apart.in_runtime_dir("copy.cnf");
-    let loaded = match private(&login, &client_options(&apart.socket(), &apart)) {
-        Ok(()) => {
-            let args = vec![
-                joined("--defaults-file=", &login),
-                joined("--execute=source ", file),
-            ];
-            run(job, client, args).await
-        }
-        Err(e) => Err(e),
-    };
-    running.stop(STOP_GRACE).await;
-    for dir in [&apart.runtime_dir, &apart.tmp_dir()] {
-        if let Err(e) = std::fs::remove_dir_all(dir) {
-            tracing::warn!("{}: {e}", dir.display());
-        }
-    }
-    loaded
 }
 
 async fn run(job: &mut Job, program: &Path, args: Vec<OsString>) -> Result<(), RebuildError> {
@@ -402,19 +274,4 @@ fn private(path: &Path, text: &str) -> Result<(), RebuildError> {
         path: path.to_owned(),
         source,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_found_where_the_tools_put_them() {
-        let text = "bin.000007\t1709\t0-2-54850\n";
-        assert_eq!(backup_position(text).unwrap(), "0-2-54850");
-        assert_eq!(backup_position("bin.000007\t1709\n"), None);
-        let text = b"-- x\n--\n-- SET GLOBAL gtid_slave_pos='0-101-9,1-5-2';\n\n";
-        assert_eq!(position_line(text).unwrap(), "0-101-9,1-5-2");
-        assert_eq!(position_line(b"-- SET GLOBAL gtid_slave_pos='';"), None);
-    }
 }

@@ -1,0 +1,411 @@
+//! The actor: wait → observe → diagnose → decide → tell → act.
+//!
+//! One task, one closed `enum Event`, one state. What takes longer than a tick (starting the server,
+//! rebuilding it) is a task of its own that reports back as an event; while it runs, the decision is
+//! to wait for it. Everything that waits also waits for the order to stop.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, Secrets};
+use process::spawn::{Exit, Running};
+use site::name::MemberName;
+use site::target::MemberAddress;
+use telemetry::{Secret, Severity};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Parts;
+use super::announce::Announcement;
+use super::process::Process;
+use super::voice::Voice;
+use crate::act::{self, ActError, Hands};
+use crate::engine::admin::Admin;
+use crate::engine::identity;
+use crate::engine::mariadb::{Server, StartError};
+use crate::engine::tool::Cancel;
+use crate::failover::attempts::Attempts;
+use crate::failover::decide::decide;
+use crate::failover::decision::{Action, Decision, Reason};
+use crate::failover::diagnosis::Diagnosis;
+use crate::failover::rejoin;
+use crate::failover::view::{Engine, InFlight, Long, Time, View};
+use crate::observe;
+use crate::rebuild::{self, Job, Outcome, RebuildError};
+use crate::record::{Generation, Identity, MemberRecord};
+use crate::report::MemberReport;
+use crate::tell::news;
+
+/// Between two looks when nothing happens: a replica's lag is known twice a second, and a look costs
+/// three statements of 0.1 ms.
+const TICK: Duration = Duration::from_millis(500);
+/// The same while a replica is about to be of use.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Rebuilds remembered; the limit on their frequency looks at three.
+const REBUILDS_KEPT: usize = 8;
+
+/// What wakes the keeper.
+#[derive(Debug)]
+enum Event {
+    Tick,
+    EngineExited(Option<Exit>),
+    StateChanged,
+    ActionDone(Done),
+}
+
+/// How a long action ended.
+#[derive(Debug)]
+enum Done {
+    Start(Result<Running, StartError>),
+    Rebuild(Box<Outcome>),
+    /// Its task panicked.
+    Lost(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Actor {
+    server: Server,
+    cluster: Cluster,
+    secrets: Secrets,
+    voice: Voice,
+    cancel: Cancel,
+    began: Instant,
+    /// This machine's boot id.
+    machine: String,
+
+    admin: Admin,
+    process: Process,
+    long: Option<(InFlight, JoinHandle<Done>)>,
+    identity: Option<Identity>,
+    announced: Announcement,
+    others: BTreeMap<MemberName, MemberRecord>,
+
+    // remembered for the View
+    accounts_for: Option<Generation>,
+    last_beat: Option<Time>,
+    replication_starts: Attempts,
+    rebuilds: Vec<Time>,
+
+    /// So as not to repeat oneself without a pause.
+    last_actions: Vec<Action>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        parts: Parts,
+        admin: Secret,
+        report: watch::Sender<MemberReport>,
+        cancel: Cancel,
+    ) -> Self {
+        let server = Server {
+            site: parts.site,
+            target: parts.target,
+            data_dir: parts.data_dir,
+            runtime_dir: parts.runtime_dir,
+            log: parts.log,
+            programs: parts.programs,
+            spawner: parts.spawner,
+            admin,
+        };
+        Self {
+            voice: Voice::new(server.target.name.clone(), parts.events, report),
+            admin: server.connection(),
+            server,
+            cluster: parts.cluster,
+            secrets: parts.secrets,
+            cancel,
+            began: Instant::now(),
+            machine: machine(),
+            process: Process::new(),
+            long: None,
+            identity: None,
+            announced: Announcement::default(),
+            others: BTreeMap::new(),
+            accounts_for: None,
+            last_beat: None,
+            replication_starts: Attempts::default(),
+            rebuilds: Vec::new(),
+            last_actions: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time(self.began.elapsed())
+    }
+
+    fn me(&self) -> &MemberName {
+        &self.server.target.name
+    }
+
+    /// Until the order to stop.
+    pub(super) async fn keep(mut self, mut cancel: Cancel) {
+        let mut state = self.cluster.watch("database/");
+        self.read_identity();
+        loop {
+            // Every statement in a step has its limit; an order to stop does not wait for them.
+            let wait = tokio::select! {
+                wait = self.step() => wait,
+                () = cancel.told() => break,
+            };
+            let Some(until) = wait else { continue };
+            let pause = until.since(self.now());
+            let event = tokio::select! {
+                exit = self.process.wait() => Event::EngineExited(exit),
+                done = done(&mut self.long) => Event::ActionDone(done),
+                _ = state.changed() => Event::StateChanged,
+                () = tokio::time::sleep(pause) => Event::Tick,
+                () = cancel.told() => break,
+            };
+            self.absorb(event);
+        }
+        self.shut_down().await;
+    }
+
+    /// One round. `None`: something was done, look again at once; else until when to wait.
+    async fn step(&mut self) -> Option<Time> {
+        self.announced
+            .keep(
+                &self.cluster,
+                &self.server,
+                self.identity.as_ref(),
+                &self.machine,
+            )
+            .await;
+        let now = self.now();
+        let view = self.observe(now).await;
+        let decision = decide(&view, self.me(), now);
+        self.voice.say(&view, &decision, &self.process, now);
+        if matches!(
+            decision.diagnosis,
+            Diagnosis::Following(_) | Diagnosis::Lagging { .. } | Diagnosis::LagUnknown(_)
+        ) {
+            self.replication_starts = self.replication_starts.works(now);
+        }
+        let acted = self.act(&view, &decision, now).await;
+        let repeated = decision.actions == self.last_actions;
+        self.last_actions.clone_from(&decision.actions);
+        // An action that changed nothing must not be repeated without a pause.
+        (!acted || repeated).then(|| next_look(&decision, now))
+    }
+
+    async fn observe(&mut self, now: Time) -> View {
+        let store = observe::store(&self.cluster).await;
+        self.others = observe::others(&self.cluster, self.me()).await;
+        let engine = self.engine(now).await;
+        View {
+            members: self.server.target.members.clone(),
+            first_primary: self.server.target.first_primary,
+            max_lag: self.server.target.max_lag,
+            store,
+            obeyed: self.identity.as_ref().and_then(|i| i.obeyed.clone()),
+            heard: self
+                .others
+                .iter()
+                .map(|(name, record)| (name.clone(), record.obeyed.clone()))
+                .collect(),
+            engine,
+            in_flight: self.long.as_ref().map(|(what, _)| what.clone()),
+            accounts_for: self.accounts_for,
+            last_beat: self.last_beat,
+            replication_starts: self.replication_starts,
+            rebuilds: self.rebuilds.clone(),
+        }
+    }
+
+    async fn engine(&mut self, now: Time) -> Engine {
+        if let Some(down) = self.process.down() {
+            return down;
+        }
+        let identity = self.identity.as_ref();
+        let start_from = identity.is_some_and(|identity| identity.start_from.is_some());
+        let server_id = self.server.target.server_id;
+        match observe::status(&mut self.admin, server_id, start_from).await {
+            Ok(status) => {
+                self.process.answers();
+                Engine::Answers(Box::new(status))
+            }
+            Err(e) => self.process.is_silent(e.to_string(), now),
+        }
+    }
+
+    /// Carries the actions out, in order; stops at the first failure. Whether all were done.
+    async fn act(&mut self, view: &View, decision: &Decision, now: Time) -> bool {
+        for action in &decision.actions {
+            match action {
+                Action::Start => self.begin_start(now),
+                Action::Rebuild { source, why, .. } => self.begin_rebuild(view, source, why, now),
+                short => {
+                    if let Err(e) = self.act_shortly(short, now).await {
+                        self.voice.failed(short, &e);
+                        return false;
+                    }
+                    self.did(short, now);
+                }
+            }
+        }
+        !decision.actions.is_empty()
+    }
+
+    async fn act_shortly(&mut self, action: &Action, now: Time) -> Result<(), ActError> {
+        if let Action::StartReplication(_) = action {
+            self.replication_starts = self.replication_starts.tried(now);
+        }
+        let mut hands = Hands {
+            server: &self.server,
+            admin: &mut self.admin,
+            cluster: &self.cluster,
+            secrets: &self.secrets,
+            identity: &mut self.identity,
+        };
+        act::perform(&mut hands, action).await
+    }
+
+    fn did(&mut self, action: &Action, now: Time) {
+        self.voice.did(action);
+        match action {
+            Action::PrepareAccounts(generation) => self.accounts_for = Some(*generation),
+            Action::Beat(_) => self.last_beat = Some(now),
+            _ => {}
+        }
+    }
+
+    fn begin_start(&mut self, now: Time) {
+        let server = self.server.clone();
+        let mut cancel = self.cancel.clone();
+        // Joined by `done` or `shut_down`.
+        let task = tokio::spawn(async move { Done::Start(server.start(&mut cancel).await) });
+        self.begin(Long::Start, now, task);
+    }
+
+    fn begin_rebuild(&mut self, view: &View, source: &MemberAddress, why: &str, now: Time) {
+        let Some(identity) = self.identity.clone() else {
+            return;
+        };
+        if let Engine::Answers(status) = &view.engine
+            && let Some(extra) = rejoin::extra(status)
+        {
+            let what = format!(
+                "it has transactions that the primary does not have ({extra}); they stay in the \
+                 binary log of its old data directory, which is moved aside"
+            );
+            self.voice
+                .send(news(Severity::Warning, "replica-extra-transactions", what));
+        }
+        tracing::info!("{}: rebuilding: {why}", self.me());
+        self.rebuilds.push(now);
+        if self.rebuilds.len() > REBUILDS_KEPT {
+            self.rebuilds.remove(0);
+        }
+        let job = Job {
+            server: self.server.clone(),
+            identity,
+            source: self.others.get(&source.name).cloned(),
+            machine: self.machine.clone(),
+            cancel: self.cancel.clone(),
+        };
+        let running = self.process.take();
+        // Joined by `done` or `shut_down`.
+        let task =
+            tokio::spawn(
+                async move { Done::Rebuild(Box::new(rebuild::rebuild(job, running).await)) },
+            );
+        self.begin(Long::Rebuild, now, task);
+    }
+
+    fn begin(&mut self, what: Long, now: Time, task: JoinHandle<Done>) {
+        self.long = Some((InFlight { what, since: now }, task));
+    }
+
+    fn absorb(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::Tick | Event::StateChanged => {}
+            Event::EngineExited(exit) => self.process.exited(exit, now),
+            Event::ActionDone(Done::Start(Ok(running))) => {
+                self.process.started(running, now);
+                self.admin = self.server.connection();
+                self.read_identity();
+            }
+            Event::ActionDone(Done::Start(Err(e))) => {
+                self.process.failed(e.to_string(), e.needs_you(), now);
+            }
+            Event::ActionDone(Done::Rebuild(outcome)) => self.rebuilt(*outcome, now),
+            Event::ActionDone(Done::Lost(why)) => self.process.failed(why, false, now),
+        }
+    }
+
+    fn rebuilt(&mut self, outcome: Outcome, now: Time) {
+        self.process.give_back(outcome.running, now);
+        match outcome.result {
+            Ok(rebuilt) => {
+                let what = format!(
+                    "its data was replaced by a copy of the primary's at {} ({}); the old data is \
+                     in {}",
+                    rebuilt.position,
+                    rebuilt.with,
+                    rebuilt.old_data.display()
+                );
+                self.voice
+                    .send(news(Severity::Info, "replica-rebuilt", what));
+            }
+            Err(RebuildError::Cancelled) => {}
+            Err(e) => {
+                let what = format!("its data could not be replaced: {e}");
+                self.voice
+                    .send(news(Severity::Error, "replica-rebuild-failed", what));
+            }
+        }
+        self.read_identity();
+    }
+
+    /// An identity that cannot be read is said by the next start.
+    fn read_identity(&mut self) {
+        self.identity = match identity::read(&self.server.data_dir, self.server.who()) {
+            Ok(identity) => identity,
+            Err(e) => {
+                tracing::debug!("{}: {e}", self.me());
+                None
+            }
+        };
+    }
+
+    /// The order to stop has reached the long action too; each wait below has its limit.
+    async fn shut_down(mut self) {
+        if let Some((_, task)) = self.long.take() {
+            match task.await {
+                Ok(done) => self.absorb(Event::ActionDone(done)),
+                Err(e) => tracing::error!("{}: {e}", self.me()),
+            }
+        }
+        let exit = self.process.stop().await;
+        self.voice.stopped(exit);
+    }
+}
+
+fn next_look(decision: &Decision, now: Time) -> Time {
+    let tick = match decision.diagnosis {
+        Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } => SETTLING,
+        _ => TICK,
+    };
+    match decision.reason {
+        Reason::StartNotBefore(time) => time.min(now.after(tick)),
+        _ => now.after(tick),
+    }
+}
+
+/// Waits for ever when nothing is under way.
+async fn done(long: &mut Option<(InFlight, JoinHandle<Done>)>) -> Done {
+    let Some((_, task)) = long else {
+        return std::future::pending().await;
+    };
+    let done = task.await;
+    *long = None;
+    done.unwrap_or_else(|e| Done::Lost(format!("the keeper's own task failed: {e}")))
+}
+
+/// One machine until it boots again (proc(5)); empty when it cannot be told.
+fn machine() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
