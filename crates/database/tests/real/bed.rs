@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use cluster::{Cluster, Secrets};
 use database::{Keeper, MemberReport, Parts, Programs, accounts};
 use mysql::client::{Address, Connection, QueryError, Rows};
+use nix::sys::signal::Signal;
 use process::spawn::Spawner;
 use site::name::{MemberName, ServerName};
 use site::target::{MemberAddress, MemberTarget};
@@ -257,6 +258,10 @@ pub(crate) fn code(result: Result<Rows, QueryError>) -> Option<u16> {
 
 /// As `kill -9` does, to exactly this process.
 pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::SIGKILL);
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(pid, signal).unwrap();
 }

@@ -12,3 +12,4 @@ mod broken_replica;
 mod crash;
 mod first_start;
 mod refused;
+mod stopping;
