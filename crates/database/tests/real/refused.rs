@@ -67,6 +67,13 @@ async fn a_directory_that_cannot_be_written() {
     let path = bed.dir.path().join("data");
     assert!(reason.contains(path.to_str().unwrap()), "{reason}");
     bed.stop([keeper]).await;
+    // Nor does the kernel let root make a directory there.
+    let mut parts = bed.parts("db-1");
+    parts.data_dir = "/sys/mainstay-test/db-1".into();
+    let keeper = database::start(parts);
+    let reason = refusal(&keeper).await;
+    assert!(reason.contains("/sys/mainstay-test"), "{reason}");
+    bed.stop([keeper]).await;
     if nix::unistd::geteuid().is_root() {
         return;
     }
