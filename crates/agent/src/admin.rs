@@ -13,6 +13,7 @@ use monitor::status::SiteStatus;
 use process::message::About;
 use serde::Deserialize;
 use site::name::ServerName;
+use site::target::Target;
 use telemetry::metrics;
 use telemetry::metrics::Exposition;
 use tokio::net::{TcpListener, UnixListener};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use crate::local::UpError;
 use crate::local::running::{Known, Running};
 use crate::role_process::RoleState;
+use crate::statuses;
 
 /// Name of the socket in the runtime directory.
 pub const SOCKET: &str = "admin.sock";
@@ -29,7 +31,10 @@ const EVENTS: usize = 50;
 
 #[derive(Clone)]
 struct Admin {
+    /// As it was seen last.
     status: watch::Receiver<SiteStatus>,
+    known: Arc<Known>,
+    target: Arc<Target>,
     events: EventLog,
     stop: watch::Sender<bool>,
 }
@@ -41,6 +46,8 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
     };
     let admin = Admin {
         status: running.status.subscribe(),
+        known: Arc::clone(&running.known),
+        target: Arc::new(running.target.clone()),
         events: monitor.events.clone(),
         stop: running.stop.0.clone(),
     };
@@ -88,8 +95,13 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
     Ok(())
 }
 
+/// Observed now: whoever asks may have just changed something.
 async fn status(State(admin): State<Admin>) -> Json<SiteStatus> {
-    Json(admin.status.borrow().clone())
+    let mut now = statuses::observe(&admin.known, &admin.target).await;
+    let former = admin.status.borrow();
+    now.urls.clone_from(&former.urls);
+    now.dashboard.clone_from(&former.dashboard);
+    Json(now)
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,24 @@ pub(crate) struct Instances {
     pub(crate) reports: Vec<watch::Receiver<InstanceReport>>,
 }
 
+/// What became of a release's migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migrated {
+    HasNone,
+    Before,
+    Now,
+}
+
+impl std::fmt::Display for Migrated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::HasNone => "the app has none",
+            Self::Before => "was run for this release before",
+            Self::Now => "run",
+        })
+    }
+}
+
 impl AppSide<'_> {
     fn servers(&self) -> impl Iterator<Item = (&ServerName, &ServerTarget, &AppTarget)> {
         let servers = self.target.servers.iter();
@@ -63,13 +81,13 @@ impl AppSide<'_> {
         Ok(Some(release))
     }
 
-    /// Runs the migration of a release that has not been migrated to. Says whether it ran.
-    pub(crate) async fn migrate(&self, release: &Release) -> Result<bool, UpError> {
+    /// Runs the migration of a release that has not been migrated to.
+    pub(crate) async fn migrate(&self, release: &Release) -> Result<Migrated, UpError> {
         let Some((server, wanted, app)) = self.servers().next() else {
-            return Ok(false);
+            return Ok(Migrated::HasNone);
         };
         if app.migrate.is_empty() {
-            return Ok(false);
+            return Ok(Migrated::HasNone);
         }
         let key = keys::app_migrated(&release.hash);
         let store = |e: String| UpError::new(e, "");
@@ -80,7 +98,7 @@ impl AppSide<'_> {
             .map_err(|e| store(e.to_string()))?
             .is_some()
         {
-            return Ok(false);
+            return Ok(Migrated::Before);
         }
         let env = self.env(server, wanted, app, release, None)?;
         let log = self.state.log(server.as_str(), "migrate");
@@ -95,7 +113,7 @@ impl AppSide<'_> {
             .put_if(&key, None, done)
             .await
             .map_err(|e| store(e.to_string()))?;
-        Ok(true)
+        Ok(Migrated::Now)
     }
 
     /// Starts every instance.

@@ -236,6 +236,11 @@ async fn watch_health(
             let seconds = parts.target.start_timeout.as_secs();
             return Over::Ended(format!("not healthy within {seconds} s: {reason}"));
         }
+        // No change of state, so nobody is woken; but who looks sees why.
+        report.send_if_modified(|report| {
+            report.reason = reason;
+            false
+        });
         tokio::time::sleep(STARTING_INTERVAL).await;
     }
     let took = started.elapsed().as_millis();

@@ -12,6 +12,11 @@ use crate::limits;
 use crate::server::Connection;
 use crate::upgrade;
 
+/// A field of a response from one of ours to another: "nothing was done with this request, ask
+/// elsewhere". A web server whose instances are all dead sends it, so that its balancer can do better
+/// than pass on the error. Never goes on to a client, and is not believed of an application.
+pub const NOT_HANDLED: &str = "Mainstay-Not-Handled";
+
 /// A response that was (at least begun to be) relayed.
 #[derive(Debug, Clone, Copy)]
 pub struct Relayed {
@@ -27,7 +32,8 @@ pub struct Relayed {
 }
 
 /// An error means that nothing of a final response was written to the client.
-/// `upgrade`: the protocol the client wants to change to. `request_id`: put into the response.
+/// `upgrade`: the protocol the client wants to change to. `request_id`: put into the response, by the
+/// balancer, whose upstreams are our web servers.
 pub async fn converse(
     client: &mut Connection,
     upstream: &mut Upstream,
@@ -43,6 +49,9 @@ pub async fn converse(
         let bytes = upstream.buffer.filled().get(..length).unwrap_or_default();
         let mut storage = Storage::new();
         let head = head::response(bytes, &mut storage).map_err(malformed)?;
+        if head.status == 503 && request_id.is_some() && head.fields.get(NOT_HANDLED).is_some() {
+            return Err(Fault::upstream(Phase::Connect, Kind::NotHandled));
+        }
         if head.status >= 200 {
             let complete = request.is_complete();
             let plan = Plan::of(&head, traits, complete).map_err(malformed)?;

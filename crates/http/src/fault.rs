@@ -31,6 +31,8 @@ pub enum Kind {
     Malformed(&'static str),
     TooLarge(&'static str),
     Unsupported(&'static str),
+    /// The upstream says that it did nothing with the request (`exchange::NOT_HANDLED`).
+    NotHandled,
     Io(io::ErrorKind),
 }
 
@@ -68,6 +70,7 @@ impl Fault {
             (Side::Client, Kind::Unsupported(_)) => 501,
             (Side::Client, _) => 400,
             (Side::Upstream, Kind::Timeout) => 504,
+            (Side::Upstream, Kind::NotHandled) => 503,
             (Side::Upstream, _) => 502,
         }
     }
@@ -107,6 +110,7 @@ impl fmt::Display for Kind {
             Self::Timeout => f.write_str("took too long"),
             Self::Malformed(what) => write!(f, "malformed: {what}"),
             Self::TooLarge(what) => write!(f, "too large: {what}"),
+            Self::NotHandled => f.write_str("could not hand the request on"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
             Self::Io(kind) => write!(f, "{kind}"),
         }

@@ -36,7 +36,19 @@ pub fn verdict(attempt: &Attempt, fault: &Fault) -> Verdict {
     if fault.side == Side::Client || !attempt.replayable {
         return Verdict::GiveUp;
     }
-    let harmless = match fault.phase {
+    match (is_harmless(attempt, fault), attempt.reused) {
+        (false, _) => Verdict::GiveUp,
+        // Not the upstream's failure, so it does not count as an attempt.
+        (true, true) if fault.phase != Phase::Connect => Verdict::TryFresh,
+        (true, _) if attempt.number < attempt.limit => Verdict::TryAnother,
+        (true, _) => Verdict::GiveUp,
+    }
+}
+
+/// Whether asking again cannot do harm: nothing was done with the request, or doing it twice is as good
+/// as once.
+pub fn is_harmless(attempt: &Attempt, fault: &Fault) -> bool {
+    match fault.phase {
         Phase::Connect => true,
         Phase::ResponseHead => {
             // A response that cannot be read is a response: the upstream has acted.
@@ -44,13 +56,6 @@ pub fn verdict(attempt: &Attempt, fault: &Fault) -> Verdict {
             !attempt.sent || attempt.idempotent && unanswered
         }
         Phase::RequestHead | Phase::RequestBody | Phase::ResponseBody => false,
-    };
-    match (harmless, attempt.reused) {
-        (false, _) => Verdict::GiveUp,
-        // Not the upstream's failure, so it does not count as an attempt.
-        (true, true) => Verdict::TryFresh,
-        (true, false) if attempt.number < attempt.limit => Verdict::TryAnother,
-        (true, false) => Verdict::GiveUp,
     }
 }
 

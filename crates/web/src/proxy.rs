@@ -7,7 +7,7 @@ use http::client::{self, Times};
 use http::copy::Copy;
 use http::exchange;
 use http::head::traits::Traits;
-use http::retry::{Attempt, Verdict, verdict};
+use http::retry::{Attempt, Verdict, is_harmless, verdict};
 use http::server::Connection;
 use http::{Fault, Kind, Phase};
 
@@ -19,6 +19,11 @@ use crate::worker::{View, Worker};
 /// See `exchange`.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(2);
+
+/// The status that says: nothing was done with this request, or nothing that cannot be done again.
+const NOBODY: u16 = 503;
+/// See `http::exchange::NOT_HANDLED`.
+const NOT_HANDLED_FIELDS: &str = "Mainstay-Not-Handled: 1\r\nRetry-After: 1\r\n";
 
 /// A request as it goes to an instance.
 #[derive(Debug)]
@@ -50,9 +55,9 @@ pub(crate) async fn forward(
     loop {
         let turn = worker.turn.replace(worker.turn.get().wrapping_add(1));
         let Some(index) = instance::choose(&snapshot.instances, turn, &tried) else {
-            let status = if tried.is_empty() { 503 } else { 502 };
+            // Only harmless failures lead here: the balancer may ask another server.
             let text = "no instance of the app answers\n";
-            return give_up(view, client, status, text, traits, &request).await;
+            return give_up(view, client, NOBODY, text, traits, &request).await;
         };
         let upgrade = outgoing.upgrade.as_deref();
         let asked = attempt(view, client, index, fresh, &mut request, traits, upgrade).await;
@@ -82,8 +87,10 @@ pub(crate) async fn forward(
                     .get(index)
                     .map_or("", |it| it.name.as_str());
                 tracing::info!("instance {name}: {fault}");
+                let harmless = attempt.replayable && is_harmless(&attempt, &fault);
+                let status = if harmless { NOBODY } else { fault.status() };
                 let text = format!("{fault}\n");
-                return give_up(view, client, fault.status(), &text, traits, &request).await;
+                return give_up(view, client, status, &text, traits, &request).await;
             }
         }
     }
@@ -143,7 +150,12 @@ async fn give_up(
     // What is left of a body stands before the next request.
     let keep = traits.keep && !request.has_body();
     let mut out = Vec::new();
-    answer::text(status, "", text, !traits.is_head, !keep, &mut out);
+    let extra = if status == NOBODY {
+        NOT_HANDLED_FIELDS
+    } else {
+        ""
+    };
+    answer::text(status, extra, text, !traits.is_head, !keep, &mut out);
     let within = view.state.snapshot.target.limits.idle_body;
     let written = client.write_all(&out, within).await;
     if written.is_ok() && !keep {

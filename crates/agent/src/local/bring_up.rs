@@ -15,6 +15,8 @@ use crate::progress::Ready;
 use crate::role_process::{Keeper, Parts, RoleState};
 use crate::{admin, statuses};
 
+/// The app's own keeper says first why it is late.
+const LEEWAY: Duration = Duration::from_millis(300);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -56,13 +58,8 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
     wait_for_roles(running, "sql-router").await?;
     if let Some(release) = &release {
         let since = teller.begin("migration").await;
-        let ran = app_side(running).migrate(release).await?;
-        let detail = if ran {
-            "run"
-        } else {
-            "this release's has run before"
-        };
-        teller.done("migration", since, detail).await;
+        let migrated = app_side(running).migrate(release).await?;
+        teller.done("migration", since, migrated.to_string()).await;
 
         let since = teller.begin("app").await;
         let started = Instant::now();
@@ -105,7 +102,13 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
             .collect();
         status.dashboard = Some(ready.dashboard.clone());
     });
-    running.known.observe.notify_one();
+    // Whoever asks right after the start sees it.
+    let mut now = statuses::observe(&running.known, &running.target).await;
+    running.status.send_modify(|status| {
+        now.urls.append(&mut status.urls);
+        now.dashboard = status.dashboard.take();
+        *status = now;
+    });
     teller.done("balancer", since, "the site answers").await;
     let what = format!("the site answers at {}", ready.http);
     running.tell(Severity::Info, "site", "site-serving", what);
@@ -348,7 +351,8 @@ async fn wait_for_instances(running: &Running, started: Instant) -> Result<usize
             for report in running.known.instance_reports(server) {
                 all += 1;
                 ready += usize::from(report.state == InstanceState::Ready);
-                let late = started.elapsed() > patience && report.state != InstanceState::Ready;
+                let late =
+                    started.elapsed() > patience + LEEWAY && report.state != InstanceState::Ready;
                 if report.state == InstanceState::CrashLooping || late {
                     return Err(app_failed(running, server, &report, late));
                 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::forwarded::{is_disguised, is_forwarding, stops_here};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
+use crate::exchange::NOT_HANDLED;
 
 /// Where a request comes from, as we tell those behind us.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +88,8 @@ pub fn incoming(
     write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
     put(out, &[head.reason.as_bytes(), b"\r\n"]);
     for (name, value) in head.fields.iter() {
-        let replaced = request_id.is_some() && name.eq_ignore_ascii_case("x-request-id");
+        let replaced = request_id.is_some() && name.eq_ignore_ascii_case("x-request-id")
+            || name.eq_ignore_ascii_case(NOT_HANDLED);
         if !replaced && !stops_here(head.fields, name) {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }

@@ -174,7 +174,8 @@ fn detach(args: &Args) -> anyhow::Result<u8> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        // Whoever reads our output must not wait for its end. It tells errors as steps, and logs to a file.
+        .stderr(Stdio::null())
         // Neither Ctrl-C nor the terminal's end is for it.
         .process_group(0)
         .spawn()

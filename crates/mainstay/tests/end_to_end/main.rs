@@ -1,1 +1,14 @@
-//! The whole site through the real binary.
+//! Whole sites through the real binary: real processes, real sockets, a real MariaDB.
+//!
+//! `foobar` (examples/foobar) and `test_app` (examples/ of this package) are the applications; `make
+//! test` builds both.
+
+mod bad_starts;
+mod client;
+mod harness;
+mod http;
+mod https;
+mod static_files;
+mod supervision;
+mod verbs;
+mod whole_site;
