@@ -195,6 +195,11 @@ impl Connection {
         &self.greeting.version
     }
 
+    /// The status word of a new connection: with AUTOCOMMIT or without.
+    pub fn server_status(&self) -> u16 {
+        self.greeting.status
+    }
+
     /// The server's id of this connection, as `SHOW PROCESSLIST` has it.
     pub fn connection_id(&self) -> u32 {
         self.greeting.connection_id

@@ -27,6 +27,14 @@ pub const SHUTDOWN: ErrorCode = error(1053, "08S01");
 pub const PACKET_TOO_LARGE: ErrorCode = error(1153, "08S01");
 /// No such prepared statement.
 pub const UNKNOWN_STATEMENT: ErrorCode = error(1243, "HY000");
+/// COM_STMT_FETCH without a cursor.
+pub const NO_OPEN_CURSOR: ErrorCode = error(1421, "HY000");
+/// `max_prepared_stmt_count` is reached.
+pub const TOO_MANY_STATEMENTS: ErrorCode = error(1461, "42000");
+/// A packet whose fields make no sense.
+pub const MALFORMED_PACKET: ErrorCode = error(1835, "HY000");
+/// KILL of somebody else's thread.
+pub const KILL_DENIED: ErrorCode = error(1095, "HY000");
 /// No such thread.
 pub const NO_SUCH_THREAD: ErrorCode = error(1094, "HY000");
 /// The plugin of an account cannot be used.

@@ -63,6 +63,11 @@ impl<'a> OkPacket<'a> {
         }
     }
 
+    /// Is there more than the counts: a text, a report, or the mark of one?
+    pub fn has_more(&self) -> bool {
+        !self.info.is_empty() || self.status & SESSION_STATE_CHANGED != 0
+    }
+
     /// The same as a client without SESSION_TRACK expects it.
     pub fn encode_plain(&self, out: &mut Vec<u8>) {
         out.push(self.header);

@@ -3,7 +3,7 @@
 use mysql::gtid::mariadb::Gtid;
 use mysql::reply::{Change, OkPacket};
 
-use crate::state::{SessionState, Settings};
+use crate::state::{SessionState, Settings, Unseen};
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
 /// Settings that belong to one connection's past or to writing, so that a read elsewhere does not
@@ -75,7 +75,8 @@ pub(crate) fn ok(
     // A procedure or function that made a temporary table or set a user variable says no more than
     // "something changed", whatever else it reports.
     let known = class.is_some_and(|class| !class.pins.is_empty());
-    if changed && !known && !(explained && !class.is_some_and(runs_routines)) {
+    let opaque = !explained || class.is_some_and(runs_routines);
+    if changed && !known && opaque {
         state.pins = state.pins.with(Pins::STATE);
     }
 }
@@ -85,13 +86,40 @@ pub(crate) fn eof(state: &mut SessionState, status: u16, class: Option<&Class>) 
     state.status = status;
     let reports = status & mysql::capability::status::SESSION_STATE_CHANGED != 0;
     let plain = class.is_some_and(|class| matches!(class.kind, Kind::Read | Kind::AboutLast));
-    state.unseen |= reports && !plain;
+    if reports && !plain {
+        state.unseen = Unseen::Effect;
+    }
 }
 
 /// What a statement leaves behind by its text alone, once a server has seen it.
 pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     state.pins = state.pins.with(class.pins);
-    state.unseen |= class.unreported;
+    if class.unreported {
+        state.unseen = state.unseen.max(Unseen::Setting);
+    }
+}
+
+/// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`.
+pub(crate) fn asked(
+    state: &mut SessionState,
+    has: &mut Settings,
+    last_gtid: Option<&str>,
+    collation: Option<&str>,
+) {
+    let before = state.seen.clone();
+    if let Some(gtid) = last_gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
+        state.seen.advance(gtid);
+    }
+    if state.unseen == Unseen::Effect && state.seen == before {
+        state.pins = state.pins.with(Pins::STATE);
+    }
+    if let Some(collation) = collation {
+        for settings in [&mut state.settings, has] {
+            let name = "collation_connection".to_owned();
+            settings.variables.insert(name, collation.to_owned());
+        }
+    }
+    state.unseen = Unseen::Nothing;
 }
 
 fn variable(
@@ -239,7 +267,7 @@ mod tests {
             AUTOCOMMIT,
             &[variable("character_set_connection", "latin1")],
         );
-        assert!(session.0.unseen);
+        assert_eq!(session.0.unseen, Unseen::Setting);
     }
 
     #[test]
@@ -312,8 +340,8 @@ mod tests {
     fn an_eof_with_a_report_asks_for_a_second_look_unless_it_was_a_read() {
         let mut session = Session::new();
         eof(&mut session.0, 0x4002, Some(&classify(b"SELECT 1")));
-        assert!(!session.0.unseen);
+        assert_eq!(session.0.unseen, Unseen::Nothing);
         eof(&mut session.0, 0x4002, Some(&classify(b"SELECT f()")));
-        assert!(session.0.unseen);
+        assert_eq!(session.0.unseen, Unseen::Effect);
     }
 }

@@ -5,12 +5,35 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-// what it is told, what it answers
+// the process, what it is told, what it answers
+pub mod router;
+pub mod run;
 pub mod snapshot;
 
-// decisions
+mod limits;
+mod metrics;
+mod worker;
+
+// a client comes in
+mod account;
+mod login;
+mod sessions;
+mod users;
+
+// its statements
+mod session;
+
+// what decides, without I/O: what a statement is, where it goes, what is sent first, what is learned
 mod absorb;
+mod prepared;
 mod restore;
 pub mod route;
 mod state;
 pub mod statement;
+
+// the servers
+mod pool;
+mod relay;
+mod server;
+
+pub use run::{RunError, run};

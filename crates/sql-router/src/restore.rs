@@ -1,7 +1,6 @@
 //! Pure: (what a session wants, what a connection has) → statements to send first.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::state::Settings;
 
@@ -47,8 +46,7 @@ pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missin
     }
     for (name, value) in differing(wants, has) {
         let comma = if set.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(set, "{comma}{name}={}", literal(name, value));
+        set.push_str(&format!("{comma}{name}={}", literal(name, value)));
     }
     let schema = wants.schema.clone().filter(|_| wants.schema != has.schema);
     Missing::Send {
@@ -89,10 +87,8 @@ fn literal(name: &str, value: &str) -> String {
         return "NULL".to_owned();
     }
     if value.contains('\\') || !value.is_ascii() {
-        return value.bytes().fold("0x".to_owned(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        return format!("0x{hex}");
     }
     format!("'{}'", value.replace('\'', "''"))
 }

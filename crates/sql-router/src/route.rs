@@ -55,6 +55,49 @@ pub enum Because {
 }
 
 impl Because {
+    /// All of them: a counter each.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Transaction,
+        Self::AutocommitOff,
+        Self::NextTransactionSet,
+        Self::Pinned,
+        Self::Charset,
+        Self::SystemSchema,
+        Self::OracleMode,
+        Self::NoReplica,
+        Self::Behind,
+        Self::ReplicaFailed,
+        Self::ReplicaRefused,
+        Self::Command,
+        Self::Statement(Reason::PlainRead),
+        Self::Statement(Reason::AboutLast),
+        Self::Statement(Reason::Writes),
+        Self::Statement(Reason::Routine),
+        Self::Statement(Reason::Transaction),
+        Self::Statement(Reason::SetsSession),
+        Self::Statement(Reason::ServerState),
+        Self::Statement(Reason::LockingRead),
+        Self::Statement(Reason::Into),
+        Self::Statement(Reason::UserVariable),
+        Self::Statement(Reason::SystemVariable),
+        Self::Statement(Reason::Sequence),
+        Self::Statement(Reason::Function),
+        Self::Statement(Reason::SystemSchema),
+        Self::Statement(Reason::FoundRows),
+        Self::Statement(Reason::ExecutableComment),
+        Self::Statement(Reason::MultiStatement),
+        Self::Statement(Reason::Unreadable),
+        Self::Statement(Reason::Unknown),
+    ];
+
+    /// Its place in `ALL`.
+    pub(crate) fn index(self) -> usize {
+        Self::ALL
+            .iter()
+            .position(|because| *because == self)
+            .unwrap_or(Self::ALL.len())
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Statement(reason) => reason.as_str(),
@@ -77,7 +120,7 @@ impl Because {
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Statement(reason) => return reason.fmt(f),
+            Self::Statement(reason) => reason.fmt(f),
             Self::Transaction => f.write_str("a transaction is open"),
             Self::AutocommitOff => f.write_str("autocommit is off"),
             Self::NextTransactionSet => f.write_str("SET TRANSACTION waits for the next statement"),

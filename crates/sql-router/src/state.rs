@@ -24,6 +24,17 @@ pub(crate) enum Last {
     Replica,
 }
 
+/// What the primary changed without saying so; it must be asked before a replica is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Unseen {
+    #[default]
+    Nothing,
+    /// A collation.
+    Setting,
+    /// Something: a write, if it has a new GTID; else what cannot be told.
+    Effect,
+}
+
 /// One client's session.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionState {
@@ -36,8 +47,7 @@ pub(crate) struct SessionState {
     pub(crate) seen: Position,
     /// `SET TRANSACTION` waits for the next transaction.
     pub(crate) next_transaction_set: bool,
-    /// The primary changed something it did not report: it must be asked before a replica is used.
-    pub(crate) unseen: bool,
+    pub(crate) unseen: Unseen,
     pub(crate) last: Last,
     /// The login's collation; its character set says how the client's text is read.
     collation: u8,
@@ -55,7 +65,7 @@ impl SessionState {
             },
             seen: Position::default(),
             next_transaction_set: false,
-            unseen: false,
+            unseen: Unseen::Nothing,
             last: Last::Primary,
             collation,
         }

@@ -220,9 +220,7 @@ impl<'a> Walk<'a> {
     fn name_or_keyword(&mut self, word: &[u8]) {
         let reason = if is_system_schema(word) {
             Reason::SystemSchema
-        } else if equals(word, &["update", "share"]) && self.after("for") {
-            Reason::LockingRead
-        } else if equals(word, &["in"]) && self.after("lock") {
+        } else if locks(self.before, word) {
             Reason::LockingRead
         } else if equals(word, &["value"]) && (self.after("next") || self.after("previous")) {
             Reason::Sequence
@@ -349,6 +347,12 @@ impl<'a> Walk<'a> {
 
 fn is(token: Option<Token<'_>>, word: &str) -> bool {
     matches!(token, Some(Token::Word(bare)) if bare.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE.
+fn locks(before: Option<Token<'_>>, word: &[u8]) -> bool {
+    is(before, "for") && equals(word, &["update", "share"])
+        || is(before, "lock") && equals(word, &["in"])
 }
 
 fn equals(word: &[u8], any: &[&str]) -> bool {

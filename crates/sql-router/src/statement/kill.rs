@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Kill> {
             .iter()
             .any(|one| one.eq_ignore_ascii_case(word))
     };
-    if numbers != 1 || !words.iter().all(|word| known(&word)) {
+    if numbers != 1 || !words.iter().all(known) {
         return None;
     }
     // Comments may hold digits too; then it is not worth more effort.

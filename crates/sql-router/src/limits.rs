@@ -1,0 +1,33 @@
+//! Pure: every bound of the router that the site file does not set, with its reason.
+
+use std::time::Duration;
+
+/// From the connection to the end of the login; MariaDB's `connect_timeout` is 10 s too.
+pub(crate) const LOGIN: Duration = Duration::from_secs(10);
+/// Bytes of a client's login packets: connection attributes may take 64 KiB.
+pub(crate) const LOGIN_PACKET: usize = 128 << 10;
+/// Connecting and logging in to a server. They are near; a primary is tried again while held.
+pub(crate) const CONNECT: Duration = Duration::from_secs(2);
+/// A replica that failed gets no reads for so long.
+pub(crate) const AVOID: Duration = Duration::from_secs(1);
+/// Between two looks for a primary.
+pub(crate) const HOLD_POLL: Duration = Duration::from_millis(20);
+/// Bytes of an answer to the router's own questions.
+pub(crate) const OWN_ANSWER: usize = 1 << 20;
+/// The accounts are read again after this.
+pub(crate) const USERS_AGE: Duration = Duration::from_secs(10);
+/// And after a wrong password or an unknown name, but not more often than this.
+pub(crate) const USERS_MISS: Duration = Duration::from_millis(250);
+/// Prepared statements of one session; MariaDB's `max_prepared_stmt_count` is 16,382 for all.
+pub(crate) const STATEMENTS: usize = 4_096;
+/// Idle server connections kept per thread, and of one kind.
+pub(crate) const IDLE: usize = 64;
+pub(crate) const IDLE_OF_A_KIND: usize = 8;
+/// An idle server connection is closed after this.
+pub(crate) const IDLE_AGE: Duration = Duration::from_secs(30);
+/// A buffer that grew for one large statement is given back above this.
+pub(crate) const BUFFER_KEPT: usize = 64 << 10;
+/// (user, schema) pairs known to be good, per thread.
+pub(crate) const SCHEMAS: usize = 256;
+/// Threads: more than the cores of a small server do not help beside an application.
+pub(crate) const THREADS_AT_LEAST: usize = 2;

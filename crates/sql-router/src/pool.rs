@@ -1,0 +1,91 @@
+//! Idle connections to servers, of one thread. Never shared between users, reset before reuse.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use mysql::capability::Capabilities;
+use mysql::packet::Idle;
+use site::name::MemberName;
+
+use crate::limits::{IDLE, IDLE_AGE, IDLE_OF_A_KIND};
+use crate::server::{CARRIED, Identity, ServerConnection};
+
+/// Connections of one kind can stand in for each other after a reset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    member: MemberName,
+    user: String,
+    capabilities: Capabilities,
+    collation: u8,
+    /// A reset keeps the schema, and there is no way back to none.
+    schema: Option<String>,
+}
+
+impl Kind {
+    pub(crate) fn new(member: &MemberName, who: &Identity, schema: Option<&str>) -> Self {
+        Self {
+            member: member.clone(),
+            user: who.user.clone(),
+            capabilities: who.capabilities & CARRIED,
+            collation: who.collation,
+            schema: schema.map(str::to_owned),
+        }
+    }
+}
+
+/// The idle connections.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: HashMap<Kind, Vec<(Instant, ServerConnection)>>,
+    count: usize,
+}
+
+impl Pool {
+    /// One that is still good under `generation`, to be reset by the caller.
+    pub(crate) fn take(
+        &mut self,
+        kind: &Kind,
+        generation: u64,
+        now: Instant,
+    ) -> Option<ServerConnection> {
+        let idle = self.idle.get_mut(kind)?;
+        while let Some((since, mut connection)) = idle.pop() {
+            self.count -= 1;
+            let good = connection.generation == generation
+                && now.saturating_duration_since(since) < IDLE_AGE
+                && connection.channel.idle() == Idle::Quiet;
+            if good {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose session is over and left nothing behind.
+    pub(crate) fn give(&mut self, who: &Identity, connection: ServerConnection, now: Instant) {
+        let same = connection.capabilities & CARRIED == who.capabilities & CARRIED;
+        if !connection.reusable || !same || self.count >= IDLE {
+            return;
+        }
+        let schema = connection.has.schema.as_deref();
+        let kind = Kind::new(&connection.member, who, schema);
+        let idle = self.idle.entry(kind).or_default();
+        if idle.len() < IDLE_OF_A_KIND {
+            idle.push((now, connection));
+            self.count += 1;
+        }
+    }
+
+    /// Closes what is too old, or was made under another generation.
+    pub(crate) fn sweep(&mut self, generation: u64, now: Instant) {
+        self.idle.retain(|_, idle| {
+            idle.retain_mut(|(since, connection)| {
+                connection.generation == generation
+                    && now.saturating_duration_since(*since) < IDLE_AGE
+                    && connection.channel.idle() == Idle::Quiet
+            });
+            !idle.is_empty()
+        });
+        self.count = self.idle.values().map(Vec::len).sum();
+    }
+}

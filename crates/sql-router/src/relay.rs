@@ -1,0 +1,304 @@
+//! Bytes through: a command's frames to a server, its answer's frames to the client. Memory is
+//! bounded by one read (64 KiB) plus one control packet, and the slower side sets the pace.
+
+use mysql::error_code;
+use mysql::packet::{Channel, HEADER, PacketError};
+use mysql::reply::{ErrPacket, OkPacket, parse_eof};
+use mysql::scan::{Expect, Prepared, Scanner, Then, What};
+
+use crate::absorb;
+use crate::server::ServerConnection;
+use crate::state::SessionState;
+use crate::statement::class::Class;
+
+/// How an answer is treated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) expect: Expect,
+    /// The client agreed on session tracking.
+    pub(crate) client_tracks: bool,
+    /// From a replica: an error that the primary may not have is kept back.
+    pub(crate) from_replica: bool,
+    /// The client's id for the statement being prepared.
+    pub(crate) prepared_as: u32,
+}
+
+/// What an answer was.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// It was an error, which the client has got.
+    pub(crate) error: Option<u16>,
+    /// It was an error, which the client has not got.
+    pub(crate) withheld: Option<ErrPacket>,
+    pub(crate) prepared: Option<Prepared>,
+}
+
+/// Why an answer did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Client(PacketError),
+    Server {
+        why: String,
+        /// The client has got a part of it.
+        begun: bool,
+    },
+}
+
+/// One answer under way.
+struct Relay<'a> {
+    server: &'a mut ServerConnection,
+    client: &'a mut Channel,
+    terms: Terms,
+    scanner: Scanner,
+    /// Bytes at the front of the server's input that are ready to be written.
+    ready: usize,
+    begun: bool,
+    answer: Answer,
+}
+
+/// Passes a server's answer on. `state`: the session, when this server's word counts (the primary).
+pub(crate) async fn answer(
+    server: &mut ServerConnection,
+    client: &mut Channel,
+    terms: Terms,
+    mut state: Option<&mut SessionState>,
+    class: Option<&Class>,
+) -> Result<Answer, Broken> {
+    let scanner = Scanner::new(terms.expect, server.deprecate_eof());
+    let mut relay = Relay {
+        server,
+        client,
+        terms,
+        scanner,
+        ready: 0,
+        begun: false,
+        answer: Answer::default(),
+    };
+    loop {
+        match relay.step()? {
+            Then::Done => {
+                relay.flush().await?;
+                return Ok(relay.answer);
+            }
+            Then::More(count) => {
+                relay.flush().await?;
+                let filled = relay.server.channel.fill_to(count).await;
+                filled.map_err(|e| relay.lost(e.to_string()))?;
+            }
+            Then::Packet { length, what } => {
+                relay.packet(length, what, state.as_deref_mut(), class)?;
+                if relay.answer.withheld.is_some() {
+                    return Ok(relay.answer);
+                }
+                if what == What::LocalFile {
+                    relay.local_file().await?;
+                }
+            }
+        }
+    }
+}
+
+impl Relay<'_> {
+    fn lost(&self, why: impl std::fmt::Display) -> Broken {
+        Broken::Server {
+            why: why.to_string(),
+            begun: self.begun,
+        }
+    }
+
+    fn step(&mut self) -> Result<Then, Broken> {
+        let rest = self.server.channel.input().get(self.ready..);
+        let scan = self
+            .scanner
+            .scan(rest.unwrap_or_default())
+            .map_err(|e| self.lost(e))?;
+        self.ready += scan.pass;
+        Ok(scan.then)
+    }
+
+    async fn flush(&mut self) -> Result<(), Broken> {
+        if self.ready == 0 {
+            return Ok(());
+        }
+        let bytes = self.server.channel.input().get(..self.ready);
+        self.begun = true;
+        let written = self.client.write(bytes.unwrap_or_default()).await;
+        written.map_err(|e| Broken::Client(e.into()))?;
+        self.server.channel.consume(self.ready);
+        self.ready = 0;
+        Ok(())
+    }
+
+    /// A packet that means something, `length` bytes after those that are ready.
+    fn packet(
+        &mut self,
+        length: usize,
+        what: What,
+        state: Option<&mut SessionState>,
+        class: Option<&Class>,
+    ) -> Result<(), Broken> {
+        match what {
+            What::Ok => return self.ok(length, state, class),
+            What::Eof => {
+                let status = self.payload(length).and_then(parse_eof);
+                if let (Some(state), Some((_, status))) = (state, status) {
+                    absorb::eof(state, status, class);
+                }
+            }
+            What::Err => {
+                let payload = self.payload(length).unwrap_or_default();
+                let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
+                let first = self.ready == 0 && !self.begun;
+                if self.terms.from_replica && first && is_withheld(error.code) {
+                    self.server.channel.consume(length);
+                    self.answer.withheld = Some(error);
+                    return Ok(());
+                }
+                self.answer.error = Some(error.code);
+            }
+            What::Prepared(prepared) => {
+                self.answer.prepared = Some(prepared);
+                let at = self.ready + HEADER + 1;
+                let id = self.server.channel.input_mut().get_mut(at..at + 4);
+                if let Some(id) = id {
+                    id.copy_from_slice(&self.terms.prepared_as.to_le_bytes());
+                }
+            }
+            What::LocalFile => {}
+        }
+        self.ready += length;
+        Ok(())
+    }
+
+    fn payload(&self, length: usize) -> Option<&[u8]> {
+        let at = self.ready;
+        self.server.channel.input().get(at + HEADER..at + length)
+    }
+
+    fn ok(
+        &mut self,
+        length: usize,
+        state: Option<&mut SessionState>,
+        class: Option<&Class>,
+    ) -> Result<(), Broken> {
+        let at = self.ready;
+        let payload = self.server.channel.input().get(at + HEADER..at + length);
+        let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
+        if let Some(state) = state {
+            absorb::ok(state, &mut self.server.has, &ok, class);
+        }
+        // An OK without text and report is the same for clients that do not track.
+        if self.terms.client_tracks || !ok.has_more() {
+            self.ready += length;
+            return Ok(());
+        }
+        let mut plain = Vec::with_capacity(length);
+        let sequence = self
+            .server
+            .channel
+            .input()
+            .get(at + 3)
+            .copied()
+            .unwrap_or(0);
+        let mut payload = Vec::with_capacity(length);
+        ok.encode_plain(&mut payload);
+        mysql::packet::put(&mut plain, &mut { sequence }, &payload);
+        let input = self.server.channel.input_mut();
+        let rest = input.split_off((at + length).min(input.len()));
+        input.truncate(at);
+        input.extend_from_slice(&plain);
+        input.extend_from_slice(&rest);
+        self.ready += plain.len();
+        Ok(())
+    }
+
+    /// The client's file: packets to the server, until an empty one.
+    async fn local_file(&mut self) -> Result<(), Broken> {
+        self.flush().await?;
+        let mut continued = false;
+        loop {
+            let frame = self.client.frame().await.map_err(Broken::Client)?;
+            let sent = pass(self.client, &mut self.server.channel, HEADER + frame.length).await;
+            match sent {
+                Ok(()) => {}
+                Err(Side::From(e)) => return Err(Broken::Client(e)),
+                Err(Side::To(e)) => return Err(self.lost(e)),
+            }
+            if frame.length == 0 && !continued {
+                return Ok(());
+            }
+            continued = frame.continues();
+        }
+    }
+}
+
+/// Errors that say less about the statement than about the replica.
+fn is_withheld(code: u16) -> bool {
+    error_code::is_read_only(code) || error_code::is_perhaps_behind(code)
+}
+
+/// Which side of a passing broke.
+enum Side {
+    From(PacketError),
+    To(PacketError),
+}
+
+async fn pass(from: &mut Channel, to: &mut Channel, count: usize) -> Result<(), Side> {
+    let mut left = count;
+    while left > 0 {
+        if from.input().is_empty() {
+            from.fill().await.map_err(Side::From)?;
+        }
+        let part = from.input().len().min(left);
+        let bytes = from.input().get(..part).unwrap_or_default();
+        to.write(bytes).await.map_err(|e| Side::To(e.into()))?;
+        from.consume(part);
+        left -= part;
+    }
+    Ok(())
+}
+
+/// Passes a command of several frames on. When the server stops taking it (too large: it answers and
+/// closes), the rest is read from the client and dropped. The sequence number of its last frame.
+pub(crate) async fn command(
+    client: &mut Channel,
+    server: &mut ServerConnection,
+) -> Result<u8, PacketError> {
+    let mut taken = true;
+    loop {
+        let frame = client.frame().await?;
+        let mut left = HEADER + frame.length;
+        while left > 0 {
+            if client.input().is_empty() {
+                client.fill().await?;
+            }
+            let part = client.input().len().min(left);
+            let bytes = client.input().get(..part).unwrap_or_default();
+            taken = taken && server.channel.write(bytes).await.is_ok();
+            client.consume(part);
+            left -= part;
+        }
+        if !frame.continues() {
+            return Ok(frame.sequence);
+        }
+    }
+}
+
+/// Reads a command of several frames and drops it. The sequence number of its last frame.
+pub(crate) async fn discard(client: &mut Channel) -> Result<u8, PacketError> {
+    loop {
+        let frame = client.frame().await?;
+        let mut left = HEADER + frame.length;
+        while left > 0 {
+            if client.input().is_empty() {
+                client.fill().await?;
+            }
+            let part = client.input().len().min(left);
+            client.consume(part);
+            left -= part;
+        }
+        if !frame.continues() {
+            return Ok(frame.sequence);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The process: takes its socket, starts the router, obeys the control connection.
+
+use std::time::Duration;
+
+use process::message::About;
+use process::role::{self, Control, Inherited, Order, Voice};
+use process::snapshot::Shared;
+use telemetry::Severity;
+
+use crate::router::{self, Router};
+use crate::snapshot::Snapshot;
+
+/// What the agent calls the listening socket.
+const SOCKET: &str = "sql";
+
+/// Why the router cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Inherit(#[from] role::InheritError),
+    #[error(transparent)]
+    Control(#[from] process::control::ControlError),
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("no listening socket was handed over")]
+    NoSocket,
+}
+
+/// Runs the SQL router until it is told to drain.
+pub fn run() -> Result<(), RunError> {
+    let inherited = role::inherit()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(control(inherited))
+}
+
+async fn control(mut inherited: Inherited) -> Result<(), RunError> {
+    let mut control = Control::<Snapshot>::call(&inherited).await?;
+    let listeners = inherited.take(SOCKET);
+    if listeners.is_empty() {
+        return Err(RunError::NoSocket);
+    }
+    let (router, shared) = loop {
+        match control.next().await {
+            Order::Snapshot { version, value } => {
+                let shared = Shared::new(*value);
+                let router = Router::start(&listeners, &shared, router::threads())?;
+                control.accepted(version).await;
+                control.ready().await;
+                break (router, shared);
+            }
+            Order::Ask { id, .. } => control.answer(id, String::new()).await,
+            Order::Drain { .. } | Order::ParentGone => return Ok(()),
+        }
+    };
+    let voice = control.voice();
+    let mut parent = true;
+    // The main thread has nothing to do without a parent; its threads go on.
+    while parent {
+        match control.next().await {
+            Order::Snapshot { version, value } => match replace(&shared, *value, &voice) {
+                Ok(()) => control.accepted(version).await,
+                Err(why) => control.refused(version, why).await,
+            },
+            Order::Ask { id, about } => {
+                let text = match about {
+                    About::Status => serde_json::to_string(&router.status()).unwrap_or_default(),
+                    About::Metrics => router.metrics(),
+                };
+                control.answer(id, text).await;
+            }
+            Order::Drain { deadline_ms } => {
+                if !router.drain(Duration::from_millis(deadline_ms)).await {
+                    tracing::warn!("sessions were still open at the end of the drain");
+                }
+                return Ok(());
+            }
+            // Statements go on by the last snapshot.
+            Order::ParentGone => parent = false,
+        }
+    }
+    std::future::pending().await
+}
+
+/// Takes a snapshot up, unless it goes back behind a change of primary.
+fn replace(shared: &Shared<Snapshot>, new: Snapshot, voice: &Voice) -> Result<(), String> {
+    let old = shared.load();
+    let (now, then) = (new.servers.generation, old.servers.generation);
+    if now < then {
+        let why = format!("generation {now} is older than {then}, which is obeyed");
+        voice.event(
+            Severity::Error,
+            "sql-router",
+            "generation-refused",
+            why.clone(),
+        );
+        return Err(why);
+    }
+    if new.servers.primary != old.servers.primary {
+        let what = match &new.servers.primary {
+            Some(member) => format!("writes go to {member} (generation {now})"),
+            None => "there is no primary: statements wait".to_owned(),
+        };
+        voice.event(Severity::Info, "sql-router", "primary", what);
+    }
+    shared.store(new);
+    Ok(())
+}

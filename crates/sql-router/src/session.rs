@@ -1,0 +1,261 @@
+//! The life of one client: wait for a command, see what it is, answer it; until one side has enough.
+//!
+//! A statement's way is in `session/statement.rs`: classify → route → checkout → restore → relay →
+//! absorb.
+
+mod account;
+mod prepared;
+mod servers;
+mod statement;
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use mysql::auth::Salt;
+use mysql::capability::MULTI_STATEMENTS;
+use mysql::command::Command;
+use mysql::error_code::{self, ErrorCode};
+use mysql::packet::{self, Channel, Frame, HEADER, PacketError};
+use mysql::reply;
+use mysql::scan::Expect;
+use tokio::sync::watch;
+
+use crate::limits::BUFFER_KEPT;
+use crate::login::Admitted;
+use crate::metrics::bump;
+use crate::prepared::Statements;
+use crate::relay;
+use crate::server::{Identity, ServerConnection};
+use crate::sessions::Ticket;
+use crate::state::SessionState;
+use crate::worker::Worker;
+
+/// A client and what works for it.
+#[derive(Debug)]
+struct Session {
+    worker: Rc<Worker>,
+    client: Channel,
+    peer: std::net::IpAddr,
+    ticket: Ticket,
+    draining: watch::Receiver<bool>,
+    salt: Salt,
+    who: Identity,
+    /// The client wants to know what changes in the session.
+    tracks: bool,
+    /// The status word of a new connection.
+    first_status: u16,
+    state: SessionState,
+    primary: Option<ServerConnection>,
+    replica: Option<ServerConnection>,
+    statements: Statements,
+    /// The command being answered, head included; empty while one of several frames passes by.
+    command: Vec<u8>,
+    /// Of the command's last frame.
+    sequence: u8,
+}
+
+/// Why a command was not answered by a server.
+#[derive(Debug)]
+enum Trouble {
+    /// The client is gone.
+    Client(PacketError),
+    /// An error packet; the session goes on.
+    Say(Vec<u8>),
+    /// An error packet, then the end: the session lost something it cannot have back.
+    SayAndEnd(Vec<u8>),
+    /// The answer broke off in the middle; nothing can be said in its place.
+    Torn(String),
+}
+
+impl From<PacketError> for Trouble {
+    fn from(error: PacketError) -> Self {
+        Self::Client(error)
+    }
+}
+
+fn say(code: ErrorCode, message: &str) -> Trouble {
+    Trouble::Say(reply::err(code, message))
+}
+
+/// Does the session go on?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    End,
+}
+
+/// Serves a client to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
+    let mut session = Session {
+        draining: worker.draining.clone(),
+        client: admitted.client,
+        peer: admitted.peer,
+        ticket: admitted.ticket,
+        salt: admitted.salt,
+        who: admitted.who,
+        tracks: admitted.tracks,
+        first_status: admitted.state.status,
+        state: admitted.state,
+        primary: admitted.primary,
+        replica: None,
+        statements: Statements::default(),
+        command: Vec::new(),
+        sequence: 0,
+        worker,
+    };
+    session.note_threads();
+    session.run().await;
+    session.release();
+}
+
+impl Session {
+    async fn run(&mut self) {
+        while let Some(frame) = self.next_frame().await {
+            let begun = Instant::now();
+            let answered = match frame.continues() {
+                true => self.long(frame).await,
+                false => self.whole(frame).await,
+            };
+            match answered {
+                Ok(Flow::On) => self.worker.counts.took(begun.elapsed()),
+                Ok(Flow::End) => return,
+                Err(trouble) => {
+                    if self.tell(trouble).await == Flow::End {
+                        return;
+                    }
+                }
+            }
+            self.shrink();
+        }
+    }
+
+    /// The head of the next command; none when the session is over.
+    async fn next_frame(&mut self) -> Option<Frame> {
+        let may_end = !self.state.in_transaction();
+        tokio::select! {
+            biased;
+            frame = self.client.frame() => match frame {
+                Ok(frame) => Some(frame),
+                Err(e) => {
+                    tracing::trace!("client {}: {e}", self.peer);
+                    None
+                }
+            },
+            () = self.ticket.doomed.notified() => None,
+            _ = self.draining.wait_for(|draining| *draining), if may_end => None,
+        }
+    }
+
+    /// Gives back what one large command took.
+    fn shrink(&mut self) {
+        self.command.clear();
+        if self.command.capacity() > BUFFER_KEPT {
+            self.command = Vec::new();
+        }
+    }
+
+    async fn tell(&mut self, trouble: Trouble) -> Flow {
+        let (payload, flow) = match trouble {
+            Trouble::Say(payload) => (payload, Flow::On),
+            Trouble::SayAndEnd(payload) => (payload, Flow::End),
+            Trouble::Client(e) => {
+                tracing::trace!("client {}: {e}", self.peer);
+                return Flow::End;
+            }
+            Trouble::Torn(why) => {
+                bump(&self.worker.counts.errors);
+                tracing::warn!("an answer to {} broke off: {why}", self.peer);
+                return Flow::End;
+            }
+        };
+        bump(&self.worker.counts.errors);
+        match self.reply(&payload).await {
+            Ok(()) => flow,
+            Err(_) => Flow::End,
+        }
+    }
+
+    /// A packet of our own in answer to the command.
+    async fn reply(&mut self, payload: &[u8]) -> Result<(), Trouble> {
+        let mut out = Vec::with_capacity(payload.len() + HEADER);
+        packet::put(&mut out, &mut self.sequence.wrapping_add(1), payload);
+        let written = self.client.write(&out).await;
+        written.map_err(|e| Trouble::Client(e.into()))
+    }
+
+    async fn reply_ok(&mut self) -> Result<Flow, Trouble> {
+        self.reply(&reply::ok(self.state.status)).await?;
+        Ok(Flow::On)
+    }
+
+    /// The command's payload, its first byte included.
+    fn payload(&self) -> &[u8] {
+        self.command.get(HEADER..).unwrap_or_default()
+    }
+
+    /// A command of one frame: taken whole.
+    async fn whole(&mut self, frame: Frame) -> Result<Flow, Trouble> {
+        let length = HEADER + frame.length;
+        self.client.fill_to(length).await?;
+        self.command.clear();
+        let bytes = self.client.input().get(..length).unwrap_or_default();
+        self.command.extend_from_slice(bytes);
+        self.client.consume(length);
+        self.sequence = frame.sequence;
+        let command = Command::from_byte(self.payload().first().copied().unwrap_or(0));
+        match command {
+            Command::Query => self.query().await,
+            Command::StmtPrepare => self.prepare().await,
+            Command::StmtExecute => self.execute().await,
+            Command::StmtSendLongData => self.long_data().await,
+            Command::StmtFetch => self.fetch().await,
+            Command::StmtReset => self.reset_statement().await,
+            Command::StmtClose => self.close_statement().await,
+            Command::Quit => Ok(Flow::End),
+            Command::Ping => self.reply_ok().await,
+            Command::InitDb => self.pass_to_primary(Expect::Results).await,
+            Command::FieldList => self.pass_to_primary(Expect::Rows).await,
+            Command::Statistics => self.pass_to_primary(Expect::One).await,
+            Command::SetOption => self.set_option().await,
+            Command::ProcessKill => self.process_kill().await,
+            Command::ChangeUser => self.change_user().await,
+            Command::ResetConnection => self.reset_connection().await,
+            Command::Other(byte) => {
+                let what = format!("the SQL router does not take command {byte:#04x}");
+                Err(say(error_code::UNKNOWN_COMMAND, &what))
+            }
+        }
+    }
+
+    /// A command of several frames (16 MiB and more): it streams by and goes to the primary.
+    async fn long(&mut self, frame: Frame) -> Result<Flow, Trouble> {
+        self.command.clear();
+        self.sequence = frame.sequence;
+        self.client.fill_to(HEADER + 1).await?;
+        let command = Command::from_byte(self.client.input().get(HEADER).copied().unwrap_or(0));
+        match command {
+            Command::Query => self.long_query().await,
+            Command::StmtExecute => self.long_execute().await,
+            Command::StmtSendLongData => self.long_long_data().await,
+            _ => {
+                self.sequence = relay::discard(&mut self.client).await?;
+                let what = "this command is larger than 16 MiB";
+                Err(say(error_code::PACKET_TOO_LARGE, what))
+            }
+        }
+    }
+
+    async fn set_option(&mut self) -> Result<Flow, Trouble> {
+        let option = self.payload().get(1).copied();
+        let flow = self.pass_to_primary(Expect::Results).await?;
+        match option {
+            Some(0) => self.who.capabilities |= MULTI_STATEMENTS,
+            _ => self.who.capabilities &= !MULTI_STATEMENTS,
+        }
+        // A reset does not take it back.
+        if let Some(primary) = &mut self.primary {
+            primary.reusable = false;
+        }
+        Ok(flow)
+    }
+}

@@ -1,0 +1,137 @@
+//! Commands about the session itself: another user, a fresh start, the end of somebody's statement.
+
+use mysql::auth;
+use mysql::error_code;
+use mysql::handshake::{AuthSwitch, ChangeUser};
+use mysql::packet::HEADER;
+use mysql::reply;
+use mysql::scan::Expect;
+use mysql::wire::Reader;
+
+use super::{Flow, Session, Trouble, say};
+use crate::limits::{LOGIN, LOGIN_PACKET};
+use crate::login;
+use crate::prepared::Statements;
+use crate::server::AskError;
+use crate::sessions::{FIRST_ID, Thread};
+
+impl Session {
+    /// COM_RESET_CONNECTION: as after the login; the schema stays, as on the server.
+    pub(super) async fn reset_connection(&mut self) -> Result<Flow, Trouble> {
+        self.release();
+        self.statements.clear();
+        let schema = self.state.settings.schema.clone();
+        self.state
+            .reset(self.first_status, self.who.collation, schema);
+        self.reply_ok().await
+    }
+
+    /// COM_CHANGE_USER: a login within the session; refused, the session ends.
+    pub(super) async fn change_user(&mut self) -> Result<Flow, Trouble> {
+        let payload = self.payload().get(1..).unwrap_or_default();
+        let Ok(change) = ChangeUser::parse(payload) else {
+            return Err(say(
+                error_code::MALFORMED_PACKET,
+                "Malformed communication packet",
+            ));
+        };
+        let answer = self.answer_of(&change).await?;
+        let peer = self.peer;
+        let worker = std::rc::Rc::clone(&self.worker);
+        let checked = login::authenticate(&worker, peer, &change.user, &self.salt, &answer).await;
+        let key = match checked {
+            Ok(key) => key,
+            Err(refusal) => {
+                let (code, message) =
+                    login::words(&refusal, &change.user, peer, !answer.is_empty());
+                return Err(Trouble::SayAndEnd(reply::err(code, &message)));
+            }
+        };
+        self.release();
+        self.statements = Statements::default();
+        self.who.user = change.user;
+        self.who.key = key;
+        self.who.collation = change.collation.unwrap_or(self.who.collation);
+        let schema = change.schema;
+        self.primary = login::schema_exists(&worker, &self.who, schema.as_deref())
+            .await
+            .map_err(Trouble::SayAndEnd)?;
+        self.state
+            .reset(self.first_status, self.who.collation, schema);
+        // Another user's reads owe nothing to this one's writes, but it does no harm.
+        self.note_threads();
+        self.reply_ok().await
+    }
+
+    /// The answer that came along if it is for our plugin and salt, else one asked for.
+    async fn answer_of(&mut self, change: &ChangeUser) -> Result<Vec<u8>, Trouble> {
+        let plugin = change.plugin.as_deref();
+        if plugin.is_none_or(|plugin| plugin == auth::NATIVE) {
+            return Ok(change.answer.clone());
+        }
+        let switch = AuthSwitch {
+            plugin: auth::NATIVE.to_owned(),
+            salt: self.salt,
+        };
+        self.reply(&switch.encode()).await?;
+        let waiting = self.client.packet(LOGIN_PACKET);
+        let Ok(packet) = tokio::time::timeout(LOGIN, waiting).await else {
+            return Err(Trouble::Torn("no answer to a change of user".to_owned()));
+        };
+        let packet = packet?;
+        self.sequence = packet.sequence;
+        Ok(packet.payload.to_vec())
+    }
+
+    /// COM_PROCESS_KILL.
+    pub(super) async fn process_kill(&mut self) -> Result<Flow, Trouble> {
+        let payload = self.command.get(HEADER + 1..).unwrap_or_default();
+        let id = Reader::new(payload).u32().unwrap_or(0);
+        match id >= FIRST_ID {
+            true => self.kill(u64::from(id), "KILL ").await,
+            false => self.pass_to_primary(Expect::Results).await,
+        }
+    }
+
+    /// KILL of a session of this router: of the server threads that work for it.
+    pub(super) async fn kill(&mut self, id: u64, before: &str) -> Result<Flow, Trouble> {
+        let entry = u32::try_from(id)
+            .ok()
+            .and_then(|id| self.ticket.sessions().find(id));
+        let Some(entry) = entry else {
+            let what = format!("Unknown thread id: {id}");
+            return Err(say(error_code::NO_SUCH_THREAD, &what));
+        };
+        // Accounts that may kill others are refused by the router.
+        if entry.user != self.who.user {
+            let what = format!("You are not owner of thread {id}");
+            return Err(say(error_code::KILL_DENIED, &what));
+        }
+        for thread in &entry.threads {
+            self.kill_thread(thread, before).await?;
+        }
+        if !before.to_ascii_lowercase().contains("query") {
+            entry.doomed.notify_one();
+        }
+        self.reply_ok().await
+    }
+
+    async fn kill_thread(&mut self, thread: &Thread, before: &str) -> Result<(), Trouble> {
+        let snapshot = self.worker.snapshot.load();
+        let connected = self
+            .worker
+            .connect(&snapshot, &thread.member, &self.who, None)
+            .await;
+        // A server that is gone has no thread to kill.
+        let Ok(mut connection) = connected else {
+            return Ok(());
+        };
+        match connection.ask(&format!("{before}{}", thread.id)).await {
+            Ok(_) => self.worker.give_back(&self.who, connection),
+            Err(AskError::Refused(error)) if error.code == error_code::NO_SUCH_THREAD.code => {}
+            Err(AskError::Refused(error)) => return Err(Trouble::Say(login::refused(&error))),
+            Err(AskError::Broken(why)) => tracing::debug!("kill: {why}"),
+        }
+        Ok(())
+    }
+}

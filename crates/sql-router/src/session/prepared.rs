@@ -1,0 +1,373 @@
+//! Prepared statements: the client's id stands for a text; on each server connection the text is
+//! prepared when it is first needed there.
+
+use mysql::error_code;
+use mysql::packet::{self, HEADER};
+use mysql::scan::Expect;
+
+use super::statement::{Ask, Job};
+use super::{Flow, Session, Trouble, say};
+use crate::prepared::{self, OnServer};
+use crate::relay::{self, Answer};
+use crate::route::Because;
+use crate::server::{AskError, ServerConnection};
+
+/// COM_STMT_CLOSE and its like: the command's byte and an id.
+const ID_AT: usize = HEADER + 1;
+
+impl Session {
+    /// COM_STMT_PREPARE.
+    pub(super) async fn prepare(&mut self) -> Result<Flow, Trouble> {
+        if self.statements.is_full() {
+            let what = "too many prepared statements in this session";
+            return Err(say(error_code::TOO_MANY_STATEMENTS, what));
+        }
+        let text = self.payload().get(1..).unwrap_or_default();
+        let class = self.worker.cache.borrow_mut().classify(text);
+        let id = self.statements.next_id();
+        self.run_job(Job {
+            class,
+            ask: Ask::Prepare(id),
+            forced: None,
+        })
+        .await?;
+        Ok(Flow::On)
+    }
+
+    /// Notes a statement that was prepared over `server`.
+    pub(super) fn keep_prepared(
+        &mut self,
+        server: &mut ServerConnection,
+        job: &Job,
+        answer: &Answer,
+    ) {
+        let (Ask::Prepare(id), Some(prepared)) = (job.ask, answer.prepared) else {
+            return;
+        };
+        let text = self.command.get(ID_AT..).unwrap_or_default();
+        self.statements.add(id, text, job.class, prepared);
+        let on_server = OnServer {
+            id: prepared.id,
+            binding: 0,
+        };
+        server.prepared.insert(id, on_server);
+    }
+
+    fn unknown(id: u32, what: &str) -> Trouble {
+        let message = format!("Unknown prepared statement handler ({id}) given to {what}");
+        say(error_code::UNKNOWN_STATEMENT, &message)
+    }
+
+    fn id(&self) -> u32 {
+        prepared::id_of(self.payload()).unwrap_or(0)
+    }
+
+    /// COM_STMT_EXECUTE.
+    pub(super) async fn execute(&mut self) -> Result<Flow, Trouble> {
+        let id = self.id();
+        let payload = self.command.get(HEADER..).unwrap_or_default();
+        let Some(statement) = self.statements.get(id) else {
+            return Err(Self::unknown(id, "EXECUTE"));
+        };
+        let Some(execute) = prepared::parse_execute(payload, statement.parameters) else {
+            return Err(say(
+                error_code::MALFORMED_PACKET,
+                "Malformed communication packet",
+            ));
+        };
+        if let Some(types) = execute.types.filter(|types| **types != *statement.types) {
+            statement.types = types.into();
+            statement.binding += 1;
+        }
+        let long_data = statement.long_data_on.take();
+        let class = statement.class;
+        let cursor = execute.cursor;
+        let mut forced = None;
+        if long_data.is_some() || cursor {
+            forced = Some(Because::Pinned);
+        }
+        let primary = self.primary.as_ref().map(|primary| primary.serial);
+        if long_data.is_some() && long_data != primary {
+            let what = "the connection that held this statement's long data was lost";
+            return Err(say(error_code::SERVER_LOST, what));
+        }
+        self.run_job(Job {
+            class,
+            ask: Ask::Execute(id),
+            forced,
+        })
+        .await?;
+        let serial = self.primary.as_ref().map(|primary| primary.serial);
+        if let Some(statement) = self.statements.get(id) {
+            statement.cursor_on = serial.filter(|_| cursor);
+        }
+        Ok(Flow::On)
+    }
+
+    /// The statement's id on `server`, prepared there if it is not yet.
+    async fn on_server(
+        &mut self,
+        server: &mut ServerConnection,
+        id: u32,
+    ) -> Result<OnServer, AskError> {
+        if let Some(known) = server.prepared.get(&id) {
+            return Ok(*known);
+        }
+        let text = self
+            .statements
+            .get(id)
+            .map(|statement| statement.text.clone());
+        let prepared = server.prepare(&text.unwrap_or_default()).await?;
+        let on_server = OnServer {
+            id: prepared.id,
+            binding: 0,
+        };
+        server.prepared.insert(id, on_server);
+        Ok(on_server)
+    }
+
+    /// Sends COM_STMT_EXECUTE with the id, and if need be the types, that `server` knows.
+    pub(super) async fn send_execute(
+        &mut self,
+        server: &mut ServerConnection,
+        id: u32,
+    ) -> Result<(), AskError> {
+        let on_server = self.on_server(server, id).await?;
+        let Some(statement) = self.statements.get(id) else {
+            return Err(AskError::Broken("the statement is gone".to_owned()));
+        };
+        let binding = statement.binding;
+        let types = statement.types.clone();
+        let parameters = statement.parameters;
+        set_id(&mut self.command, on_server.id);
+        let payload = self.command.get(HEADER..).unwrap_or_default();
+        let execute = prepared::parse_execute(payload, parameters);
+        let untold = execute.filter(|execute| {
+            execute.types.is_none() && on_server.binding != binding && !types.is_empty()
+        });
+        let told =
+            untold.and_then(|execute| prepared::with_types(payload, execute.types_at, &types));
+        if let Some(known) = server.prepared.get_mut(&id) {
+            known.binding = binding;
+        }
+        match told {
+            None => Ok(server.channel.write(&self.command).await?),
+            Some(payload) => {
+                let mut out = Vec::with_capacity(payload.len() + HEADER);
+                packet::put(&mut out, &mut 0, &payload);
+                Ok(server.channel.write(&out).await?)
+            }
+        }
+    }
+
+    /// COM_STMT_SEND_LONG_DATA: to the primary, where the statement will then run. Never answered:
+    /// what goes wrong here is said by EXECUTE.
+    pub(super) async fn long_data(&mut self) -> Result<Flow, Trouble> {
+        let id = self.id();
+        if let Some(mut primary) = self.primary_for_long_data(id).await? {
+            if let Ok(on_server) = self.on_server(&mut primary, id).await {
+                set_id(&mut self.command, on_server.id);
+                let written = primary.channel.write(&self.command).await;
+                self.note_long_data(id, &primary, written.is_ok());
+            }
+            self.primary = Some(primary);
+        }
+        Ok(Flow::On)
+    }
+
+    async fn primary_for_long_data(
+        &mut self,
+        id: u32,
+    ) -> Result<Option<ServerConnection>, Trouble> {
+        if self.statements.get(id).is_none() {
+            return Ok(None);
+        }
+        match self.ensure_primary().await {
+            Ok(()) => Ok(self.primary.take()),
+            Err(Trouble::Say(_)) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn note_long_data(&mut self, id: u32, primary: &ServerConnection, sent: bool) {
+        let serial = primary.serial;
+        if let Some(statement) = self.statements.get(id) {
+            // Pieces on another connection are lost: no serial fits then.
+            let whole = sent && statement.long_data_on.is_none_or(|on| on == serial);
+            statement.long_data_on = Some(if whole { serial } else { u64::MAX });
+        }
+    }
+
+    /// The same, of 16 MiB and more.
+    pub(super) async fn long_long_data(&mut self) -> Result<Flow, Trouble> {
+        self.client.fill_to(ID_AT + 4).await?;
+        let head = self
+            .client
+            .input()
+            .get(HEADER..ID_AT + 4)
+            .unwrap_or_default();
+        let id = prepared::id_of(head).unwrap_or(0);
+        let Some(mut primary) = self.primary_for_long_data(id).await? else {
+            relay::discard(&mut self.client).await?;
+            return Ok(Flow::On);
+        };
+        match self.on_server(&mut primary, id).await {
+            Ok(on_server) => {
+                set_id(self.client.input_mut(), on_server.id);
+                relay::command(&mut self.client, &mut primary).await?;
+                self.note_long_data(id, &primary, true);
+            }
+            Err(_) => {
+                relay::discard(&mut self.client).await?;
+            }
+        }
+        self.primary = Some(primary);
+        Ok(Flow::On)
+    }
+
+    /// COM_STMT_EXECUTE of 16 MiB and more: it streams by to the primary.
+    pub(super) async fn long_execute(&mut self) -> Result<Flow, Trouble> {
+        self.client.fill_to(ID_AT + 4).await?;
+        let head = self
+            .client
+            .input()
+            .get(HEADER..ID_AT + 4)
+            .unwrap_or_default();
+        let id = prepared::id_of(head).unwrap_or(0);
+        let Some(parameters) = self
+            .statements
+            .get(id)
+            .map(|statement| statement.parameters)
+        else {
+            self.sequence = relay::discard(&mut self.client).await?;
+            return Err(Self::unknown(id, "EXECUTE"));
+        };
+        self.client
+            .fill_to(HEADER + prepared::head_length(parameters))
+            .await?;
+        let mut primary = self.primary_for_long().await?;
+        let on_server = match self.on_server(&mut primary, id).await {
+            Ok(on_server) => on_server,
+            Err(error) => {
+                self.sequence = relay::discard(&mut self.client).await?;
+                return Err(match error {
+                    AskError::Refused(error) => Trouble::Say(crate::login::refused(&error)),
+                    AskError::Broken(why) => self.primary_broke(&primary, &why, false),
+                });
+            }
+        };
+        let head = self.client.input().get(HEADER..).unwrap_or_default();
+        let execute = prepared::parse_execute(head, parameters);
+        let types = execute
+            .and_then(|execute| execute.types)
+            .map(<[u8]>::to_vec);
+        let Some(statement) = self.statements.get(id) else {
+            return Err(Self::unknown(id, "EXECUTE"));
+        };
+        let class = statement.class;
+        match types {
+            Some(types) if *types != *statement.types => {
+                statement.types = types.into();
+                statement.binding += 1;
+            }
+            Some(_) => {}
+            // The types were told to another connection only, and there is no room to put them in.
+            None if on_server.binding != statement.binding => {
+                self.primary = Some(primary);
+                self.sequence = relay::discard(&mut self.client).await?;
+                let what =
+                    "the statement's types were bound on a connection that is gone; bind again";
+                return Err(say(error_code::UNKNOWN_STATEMENT, what));
+            }
+            None => {}
+        }
+        let binding = statement.binding;
+        primary.prepared.insert(
+            id,
+            OnServer {
+                binding,
+                ..on_server
+            },
+        );
+        set_id(self.client.input_mut(), on_server.id);
+        crate::absorb::sent(&mut self.state, &class);
+        self.pass_long(primary, class).await
+    }
+
+    /// COM_STMT_FETCH: from the connection that has the cursor.
+    pub(super) async fn fetch(&mut self) -> Result<Flow, Trouble> {
+        let id = self.id();
+        let Some(cursor_on) = self.statements.get(id).map(|statement| statement.cursor_on) else {
+            return Err(Self::unknown(id, "FETCH"));
+        };
+        let open = |primary: &ServerConnection| Some(primary.serial) == cursor_on;
+        let on_server = self
+            .primary
+            .as_ref()
+            .filter(|primary| open(primary))
+            .and_then(|primary| primary.prepared.get(&id))
+            .copied();
+        match (on_server, cursor_on) {
+            (Some(on_server), Some(_)) => {
+                set_id(&mut self.command, on_server.id);
+                self.pass_to_primary(Expect::Rows).await
+            }
+            (_, Some(_)) => {
+                let what = "the connection that held this statement's cursor was lost";
+                Err(say(error_code::SERVER_LOST, what))
+            }
+            (_, None) => {
+                let what = format!("The statement ({id}) has no open cursor");
+                Err(say(error_code::NO_OPEN_CURSOR, &what))
+            }
+        }
+    }
+
+    /// COM_STMT_RESET: closes its cursor and drops its long data, which only the primary can have.
+    pub(super) async fn reset_statement(&mut self) -> Result<Flow, Trouble> {
+        let id = self.id();
+        let Some(statement) = self.statements.get(id) else {
+            return Err(Self::unknown(id, "RESET"));
+        };
+        statement.long_data_on = None;
+        statement.cursor_on = None;
+        let known = self
+            .primary
+            .as_ref()
+            .and_then(|primary| primary.prepared.get(&id));
+        match known.copied() {
+            Some(on_server) => {
+                set_id(&mut self.command, on_server.id);
+                self.pass_to_primary(Expect::Results).await
+            }
+            None => self.reply_ok().await,
+        }
+    }
+
+    /// COM_STMT_CLOSE: no answer.
+    pub(super) async fn close_statement(&mut self) -> Result<Flow, Trouble> {
+        let id = self.id();
+        self.statements.close(id);
+        for server in [&mut self.primary, &mut self.replica] {
+            let Some(connection) = server.as_mut() else {
+                continue;
+            };
+            let Some(on_server) = connection.prepared.remove(&id) else {
+                continue;
+            };
+            set_id(&mut self.command, on_server.id);
+            if let Err(e) = connection.channel.write(&self.command).await {
+                // Found to be closed when it is used next.
+                tracing::debug!("closing a statement: {e}");
+            }
+        }
+        Ok(Flow::On)
+    }
+}
+
+/// Puts a server's id in the place of the client's.
+fn set_id(command: &mut [u8], id: u32) {
+    if let Some(place) = command.get_mut(ID_AT..ID_AT + 4) {
+        place.copy_from_slice(&id.to_le_bytes());
+    }
+}

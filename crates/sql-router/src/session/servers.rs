@@ -1,0 +1,273 @@
+//! A session's two connections: checked out when needed, made what the session wants them to be,
+//! given back at its end.
+
+use std::time::Instant;
+
+use mysql::error_code;
+use mysql::packet::Idle;
+use mysql::reply;
+use site::name::MemberName;
+
+use super::{Session, Trouble, say};
+use crate::absorb;
+use crate::limits::{CONNECT, HOLD_POLL};
+use crate::login::refused;
+use crate::metrics::bump;
+use crate::restore::{self, Missing};
+use crate::route::Because;
+use crate::server::{AskError, OpenError, ServerConnection};
+use crate::sessions::Thread;
+use crate::snapshot::Snapshot;
+use crate::state::{Settings, Unseen};
+
+impl Session {
+    /// Makes `self.primary` a connection to the primary in force, waiting for one if there is none:
+    /// `target.hold` at most.
+    pub(super) async fn ensure_primary(&mut self) -> Result<(), Trouble> {
+        let begun = Instant::now();
+        let mut why = "none is known".to_owned();
+        let mut held = false;
+        loop {
+            let snapshot = self.worker.snapshot.load();
+            if let Some(member) = &snapshot.servers.primary {
+                if self.primary_is_good(&snapshot, member) {
+                    match self.restore_primary().await? {
+                        Ok(()) => return Ok(()),
+                        Err(e) => why = format!("{member}: {e}"),
+                    }
+                }
+                if let Some(lost) = self.primary.take() {
+                    self.check_nothing_lost(&lost)?;
+                }
+                let schema = self.state.settings.schema.as_deref();
+                match self
+                    .worker
+                    .connect(&snapshot, member, &self.who, schema)
+                    .await
+                {
+                    Ok(connection) => {
+                        self.primary = Some(connection);
+                        self.note_threads();
+                        continue;
+                    }
+                    Err(OpenError::Refused(error)) => return Err(Trouble::Say(refused(&error))),
+                    Err(error) => why = error.to_string(),
+                }
+            }
+            if begun.elapsed() >= snapshot.target.hold {
+                let what = format!("no primary: {why}");
+                return Err(say(error_code::SHUTDOWN, &what));
+            }
+            if !std::mem::replace(&mut held, true) {
+                bump(&self.worker.counts.held);
+            }
+            tokio::time::sleep(HOLD_POLL).await;
+        }
+    }
+
+    fn primary_is_good(&mut self, snapshot: &Snapshot, member: &MemberName) -> bool {
+        self.primary.as_mut().is_some_and(|primary| {
+            primary.member == *member
+                && primary.generation == snapshot.servers.generation
+                && primary.channel.idle() == Idle::Quiet
+        })
+    }
+
+    /// A connection to the primary is gone. Goes on only if nothing went with it.
+    fn check_nothing_lost(&mut self, lost: &ServerConnection) -> Result<(), Trouble> {
+        if !self.state.holds() {
+            return Ok(());
+        }
+        let what = match self.state.in_transaction() {
+            true => "its open transaction was rolled back".to_owned(),
+            false => format!("the session's state there is lost ({})", self.state.pins),
+        };
+        let message = format!("lost connection to the primary {}: {what}", lost.member);
+        let payload = reply::err(error_code::SERVER_LOST, &message);
+        Err(Trouble::SayAndEnd(payload))
+    }
+
+    /// Settles what is missing on a new connection to the primary. The inner error: it broke.
+    async fn restore_primary(&mut self) -> Result<Result<(), String>, Trouble> {
+        let wants = &self.state.settings;
+        let Some(primary) = self.primary.as_mut().filter(|primary| !primary.tracked) else {
+            return Ok(Ok(()));
+        };
+        match restore(primary, wants).await {
+            Ok(()) => Ok(Ok(())),
+            Err(AskError::Refused(error)) => Err(Trouble::Say(refused(&error))),
+            Err(AskError::Broken(why)) => Ok(Err(why)),
+        }
+    }
+
+    /// The connection to the primary broke while it was at work: nothing is repeated.
+    pub(super) fn primary_broke(
+        &mut self,
+        lost: &ServerConnection,
+        why: &str,
+        begun: bool,
+    ) -> Trouble {
+        self.note_threads();
+        if begun {
+            return Trouble::Torn(format!("primary {}: {why}", lost.member));
+        }
+        if let Err(trouble) = self.check_nothing_lost(lost) {
+            return trouble;
+        }
+        let message = format!(
+            "lost connection to the primary {} during the statement, whose outcome is unknown: {why}",
+            lost.member
+        );
+        say(error_code::SERVER_LOST, &message)
+    }
+
+    /// Makes `self.replica` a connection to `member` that has what the session wants and has seen.
+    pub(super) async fn ensure_replica(
+        &mut self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+    ) -> Result<(), Because> {
+        if self.state.unseen != Unseen::Nothing && !self.look().await {
+            return Err(Because::Behind);
+        }
+        let generation = snapshot.servers.generation;
+        let good = self.replica.as_mut().is_some_and(|replica| {
+            replica.member == *member
+                && replica.generation == generation
+                && replica.channel.idle() == Idle::Quiet
+        });
+        if !good {
+            self.replica = None;
+            self.open_replica(snapshot, member).await?;
+        }
+        let prepared = self.prepare_replica(snapshot);
+        // A replica that does not answer must not keep its readers.
+        let limit = snapshot.target.causal_wait + CONNECT;
+        let prepared = match tokio::time::timeout(limit, prepared).await {
+            Ok(prepared) => prepared,
+            Err(_) => Err(Because::ReplicaFailed),
+        };
+        if prepared == Err(Because::ReplicaFailed) {
+            self.drop_replica(member);
+        }
+        prepared
+    }
+
+    async fn open_replica(
+        &mut self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+    ) -> Result<(), Because> {
+        let schema = self.state.settings.schema.as_deref();
+        match self
+            .worker
+            .connect(snapshot, member, &self.who, schema)
+            .await
+        {
+            Ok(connection) => {
+                self.replica = Some(connection);
+                self.note_threads();
+                Ok(())
+            }
+            // It may not have the account or the schema yet.
+            Err(OpenError::Refused(_)) => Err(Because::ReplicaRefused),
+            Err(error) => {
+                tracing::warn!("a replica cannot be used: {error}");
+                self.worker.avoid(member);
+                Err(Because::ReplicaFailed)
+            }
+        }
+    }
+
+    async fn prepare_replica(&mut self, snapshot: &Snapshot) -> Result<(), Because> {
+        let Some(replica) = self.replica.as_mut() else {
+            return Err(Because::ReplicaFailed);
+        };
+        match restore(replica, &self.state.settings).await {
+            Ok(()) => {}
+            Err(AskError::Refused(_)) => return Err(Because::ReplicaRefused),
+            Err(AskError::Broken(_)) => return Err(Because::ReplicaFailed),
+        }
+        let seen = &self.state.seen;
+        if replica.reached.contains(seen) {
+            return Ok(());
+        }
+        bump(&self.worker.counts.causal_waits);
+        match replica.reaches(seen, snapshot.target.causal_wait).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(AskError::Refused(_)) => {
+                bump(&self.worker.counts.causal_fallbacks);
+                Err(Because::Behind)
+            }
+            Err(AskError::Broken(_)) => Err(Because::ReplicaFailed),
+        }
+    }
+
+    pub(super) fn drop_replica(&mut self, member: &MemberName) {
+        self.replica = None;
+        self.worker.avoid(member);
+        self.note_threads();
+    }
+
+    /// Asks the primary what it changed without a report.
+    async fn look(&mut self) -> bool {
+        let Some(primary) = self.primary.as_mut() else {
+            return false;
+        };
+        let asking = primary.ask("SELECT @@last_gtid, @@collation_connection");
+        let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+            // What was under way is unknown; the next statement finds the connection closed.
+            self.primary = None;
+            self.note_threads();
+            return false;
+        };
+        let mut values = row.iter().map(Option::as_deref);
+        let (gtid, collation) = (values.next().flatten(), values.next().flatten());
+        absorb::asked(&mut self.state, &mut primary.has, gtid, collation);
+        self.state.pins.is_empty()
+    }
+
+    /// Gives both connections back, or closes them when something is left on them.
+    pub(super) fn release(&mut self) {
+        if let Some(primary) = self.primary.take().filter(|_| !self.state.holds()) {
+            self.worker.give_back(&self.who, primary);
+        }
+        if let Some(replica) = self.replica.take() {
+            self.worker.give_back(&self.who, replica);
+        }
+        self.note_threads();
+    }
+
+    /// Tells the register which server threads work for this session.
+    pub(super) fn note_threads(&self) {
+        let connections = [&self.primary, &self.replica];
+        let threads = connections.into_iter().flatten().map(|connection| Thread {
+            member: connection.member.clone(),
+            id: connection.thread,
+        });
+        self.ticket.note(&self.who.user, threads.collect());
+    }
+}
+
+/// Sends what `connection` misses. Refused: it is as it was, or the session wants what cannot be had.
+async fn restore(connection: &mut ServerConnection, wants: &Settings) -> Result<(), AskError> {
+    match restore::missing(wants, &connection.has, connection.tracked) {
+        Missing::Nothing => return Ok(()),
+        Missing::Unwanted => {
+            return Err(AskError::Broken(
+                "it has settings that cannot be undone".to_owned(),
+            ));
+        }
+        Missing::Send { set, schema } => {
+            if let Some(set) = set {
+                connection.ask(&set).await?;
+                connection.tracked = true;
+                connection.has.variables.clone_from(&wants.variables);
+            }
+            if let Some(schema) = schema {
+                connection.use_schema(&schema).await?;
+            }
+        }
+    }
+    Ok(())
+}

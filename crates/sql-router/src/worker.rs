@@ -1,0 +1,226 @@
+//! One thread: what its sessions share, and its loop of accepting. Nothing here is seen by another
+//! thread except counters, the register of sessions, and the snapshot.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mysql::packet::Channel;
+use process::snapshot::Shared;
+use site::name::MemberName;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::limits::{AVOID, IDLE_AGE, SCHEMAS};
+use crate::login;
+use crate::metrics::{Counts, bump};
+use crate::pool::{Kind, Pool};
+use crate::server::{Identity, OpenError, ServerConnection, Target};
+use crate::session;
+use crate::sessions::Sessions;
+use crate::snapshot::Snapshot;
+use crate::statement::cache::Cache;
+use crate::users::Store;
+
+/// What a thread is given.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) snapshot: Shared<Snapshot>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) listeners: Vec<StdListener>,
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+/// What the sessions of one thread share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) snapshot: Shared<Snapshot>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) users: Store,
+    pub(crate) cache: RefCell<Cache>,
+    pub(crate) draining: watch::Receiver<bool>,
+    pool: RefCell<Pool>,
+    /// Replicas that failed, and when.
+    failed: RefCell<Vec<(MemberName, Instant)>>,
+    turn: Cell<usize>,
+    serial: Cell<u64>,
+    schemas: RefCell<HashSet<(String, String)>>,
+}
+
+/// Runs a thread until it has drained.
+pub(crate) async fn run(parts: Parts) {
+    let worker = Rc::new(Worker {
+        snapshot: parts.snapshot,
+        counts: parts.counts,
+        sessions: parts.sessions,
+        users: Store::default(),
+        cache: RefCell::default(),
+        draining: parts.draining.clone(),
+        pool: RefCell::default(),
+        failed: RefCell::default(),
+        turn: Cell::new(0),
+        serial: Cell::new(0),
+        schemas: RefCell::default(),
+    });
+    let mut accepting = JoinSet::new();
+    for listener in parts.listeners {
+        accepting.spawn_local(accept(Rc::clone(&worker), listener));
+    }
+    let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    while accepting.join_next().await.is_some() {}
+    sweeping.abort();
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(IDLE_AGE / 4).await;
+        let generation = worker.snapshot.load().servers.generation;
+        worker.pool.borrow_mut().sweep(generation, Instant::now());
+    }
+}
+
+/// Accepts until the drain, then waits for its sessions.
+async fn accept(worker: Rc<Worker>, listener: StdListener) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(e) => return tracing::error!("the listening socket cannot be used: {e}"),
+    };
+    let mut draining = worker.draining.clone();
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    sessions.spawn_local(serve(Rc::clone(&worker), stream));
+                }
+                // Out of descriptors, or the client left: the next try may work.
+                Err(e) => {
+                    tracing::warn!("accept: {e}");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            },
+            Some(_) = sessions.join_next() => {}
+            _ = draining.wait_for(|draining| *draining) => break,
+        }
+    }
+    drop(listener);
+    while sessions.join_next().await.is_some() {}
+}
+
+async fn serve(worker: Rc<Worker>, stream: TcpStream) {
+    let Ok(peer) = stream.peer_addr() else {
+        return;
+    };
+    if let Err(e) = prepare(&stream) {
+        tracing::debug!("a client's socket: {e}");
+    }
+    let channel = Channel::from(stream);
+    if let Some(admitted) = login::admit(&worker, channel, peer.ip()).await {
+        session::serve(worker, admitted).await;
+    }
+}
+
+/// Small answers are not delayed; a client whose machine vanished is noticed.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+impl Worker {
+    /// The next turn of the round robin.
+    pub(crate) fn turn(&self) -> usize {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        turn
+    }
+
+    /// A replica failed: no reads for a while.
+    pub(crate) fn avoid(&self, member: &MemberName) {
+        let mut failed = self.failed.borrow_mut();
+        failed.retain(|(name, _)| name != member);
+        failed.push((member.clone(), Instant::now()));
+    }
+
+    /// Those that failed a moment ago; nothing is allocated while there are none.
+    pub(crate) fn avoided(&self) -> Vec<MemberName> {
+        let mut failed = self.failed.borrow_mut();
+        if !failed.is_empty() {
+            failed.retain(|(_, when)| when.elapsed() < AVOID);
+        }
+        failed.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// A connection to `member`: one from the pool, reset, or a new one.
+    pub(crate) async fn connect(
+        &self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        who: &Identity,
+        schema: Option<&str>,
+    ) -> Result<ServerConnection, OpenError> {
+        let generation = snapshot.servers.generation;
+        let kind = Kind::new(member, who, schema);
+        loop {
+            let pooled = self
+                .pool
+                .borrow_mut()
+                .take(&kind, generation, Instant::now());
+            let Some(mut pooled) = pooled else { break };
+            let reset = tokio::time::timeout(crate::limits::CONNECT, pooled.reset()).await;
+            if matches!(reset, Ok(Ok(()))) {
+                bump(&self.counts.servers_reused);
+                return Ok(pooled);
+            }
+        }
+        let target = target(snapshot, member)?;
+        let serial = self.serial.get();
+        self.serial.set(serial + 1);
+        bump(&self.counts.servers_opened);
+        ServerConnection::open(&target, who, schema, serial).await
+    }
+
+    /// Takes back a connection that nothing is left on.
+    pub(crate) fn give_back(&self, who: &Identity, connection: ServerConnection) {
+        self.pool.borrow_mut().give(who, connection, Instant::now());
+    }
+
+    pub(crate) fn knows_schema(&self, user: &str, schema: &str) -> bool {
+        let key = (user.to_owned(), schema.to_owned());
+        self.schemas.borrow().contains(&key)
+    }
+
+    /// This user may use this schema: a login need not ask again. That only spares a connection;
+    /// what the user may do is always the servers' decision.
+    pub(crate) fn learn_schema(&self, user: &str, schema: &str) {
+        let mut schemas = self.schemas.borrow_mut();
+        if schemas.len() >= SCHEMAS {
+            schemas.clear();
+        }
+        schemas.insert((user.to_owned(), schema.to_owned()));
+    }
+}
+
+fn target(snapshot: &Snapshot, member: &MemberName) -> Result<Target, OpenError> {
+    let known = snapshot.target.members.iter();
+    match known.into_iter().find(|known| known.name == *member) {
+        Some(known) => Ok(Target {
+            member: member.clone(),
+            address: known.address,
+            generation: snapshot.servers.generation,
+        }),
+        None => Err(OpenError::Unreachable {
+            member: member.clone(),
+            address: snapshot.target.listen,
+            what: "it is no member of this site".to_owned(),
+        }),
+    }
+}
