@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match &args.role {
         Role::Balancer => balancer::run::run()?,
         Role::Web => web::run::run()?,
-        Role::SqlRouter => anyhow::bail!("not there yet"),
+        Role::SqlRouter => sql_router::run::run()?,
         Role::Leash => process::leash::run(std::io::stdin().lock())?,
         Role::Exec { command } => {
             let [program, rest @ ..] = command.as_slice() else {
