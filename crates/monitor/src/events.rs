@@ -141,7 +141,7 @@ mod tests {
         let log = EventLog::open(&path).unwrap();
         log.append(event("one"));
         log.append(event("two"));
-        std::fs::OpenOptions::new()
+        OpenOptions::new()
             .append(true)
             .open(&path)
             .unwrap()

@@ -4,9 +4,22 @@
 //! Must not know: roles, agent. Everything arrives as a `SiteStatus` or an `Event`.
 #![forbid(unsafe_code)]
 
+// What comes in.
 pub mod events;
 pub mod status;
 
-mod start;
+// What is made of it.
+pub mod alert;
+pub mod series;
 
-pub use start::{Monitor, Parts, start};
+// Who gets it.
+mod dashboard;
+mod notify;
+
+// The parts put together.
+pub mod limits;
+mod start;
+mod watcher;
+
+pub use limits::Limits;
+pub use start::{Monitor, Parts, start, start_with};
