@@ -59,6 +59,12 @@ impl Account {
         })
     }
 
+    /// Locked at `localhost`: made by Mainstay so that clients on the server's machine cannot go past
+    /// the router through the server's own socket. It says nothing about those who come through us.
+    fn closes_the_socket(&self) -> bool {
+        self.locked && self.host.eq_ignore_ascii_case("localhost")
+    }
+
     /// May a client at `from` use this account?
     fn admits(&self, from: IpAddr) -> bool {
         let loopback = from.is_loopback() && self.host.eq_ignore_ascii_case("localhost");
@@ -131,7 +137,7 @@ pub(crate) fn verdict(
 ) -> Result<NativeKey, Refusal> {
     let account = accounts
         .iter()
-        .filter(|account| account.admits(from))
+        .filter(|account| account.admits(from) && !account.closes_the_socket())
         .max_by_key(|account| account.specificity());
     let stored = match account.map(|account| &account.proof) {
         Some(Proof::Native(Some(stored))) => *stored,
@@ -298,6 +304,15 @@ mod tests {
                 "{pattern} {from}"
             );
         }
+    }
+
+    #[test]
+    fn a_locked_account_at_localhost_only_closes_the_servers_socket() {
+        let locked = format!(r#"{{"authentication_string":"{X}","account_locked":true}}"#);
+        let open = format!(r#"{{"authentication_string":"{X}"}}"#);
+        let accounts = [account("localhost", &locked), account("%", &open)];
+        assert!(login(&accounts, "127.0.0.1", "x").is_ok());
+        assert!(login(&accounts[..1], "127.0.0.1", "x").is_err());
     }
 
     #[test]

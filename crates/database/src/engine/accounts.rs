@@ -122,6 +122,11 @@ pub fn statements(target: &MemberTarget, hashes: &Hashes) -> Result<Vec<String>,
     ));
     let application = account(&target.user, "%");
     sql.extend(user(&application, &hashes.user));
+    // Some client libraries ask a server on loopback for `@@socket` and connect anew through it
+    // (mysql_async's `prefer_socket`), past the SQL router. The more specific account closes that way.
+    let by_socket = account(&target.user, "localhost");
+    sql.extend(user(&by_socket, &hashes.user));
+    sql.push(format!("ALTER USER {by_socket} ACCOUNT LOCK"));
     sql.push(format!(
         "GRANT ALL PRIVILEGES ON {}.* TO {application}",
         pattern(&target.schema)
