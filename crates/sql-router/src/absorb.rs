@@ -41,7 +41,7 @@ pub(crate) fn ok(
     packet: &OkPacket<'_>,
     class: Option<&Class>,
 ) {
-    state.status = packet.status;
+    state.set_status(packet.status);
     let passing = class.is_some_and(|class| class.kind == Kind::SetStatement);
     let mut explained = false;
     let mut changed = false;
@@ -83,7 +83,7 @@ pub(crate) fn ok(
 
 /// The end of a result set without DEPRECATE_EOF: no report, only that there is one.
 pub(crate) fn eof(state: &mut SessionState, status: u16, class: Option<&Class>) {
-    state.status = status;
+    state.set_status(status);
     let reports = status & mysql::capability::status::SESSION_STATE_CHANGED != 0;
     let plain = class.is_some_and(|class| matches!(class.kind, Kind::Read | Kind::AboutLast));
     if reports && !plain {

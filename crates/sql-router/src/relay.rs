@@ -21,6 +21,8 @@ pub(crate) struct Terms {
     pub(crate) from_replica: bool,
     /// The client's id for the statement being prepared.
     pub(crate) prepared_as: u32,
+    /// The number of the answer's first packet, by the command's last frame.
+    pub(crate) sequence: u8,
 }
 
 /// What an answer was.
@@ -155,6 +157,9 @@ impl Relay<'_> {
                     return Ok(());
                 }
                 self.answer.error = Some(error.code);
+                if first {
+                    self.number_error();
+                }
             }
             What::Prepared(prepared) => {
                 self.answer.prepared = Some(prepared);
@@ -168,6 +173,15 @@ impl Relay<'_> {
         }
         self.ready += length;
         Ok(())
+    }
+
+    /// A server that gives up on a command in its middle numbers its error by the frames it has read,
+    /// or as nobody's answer; the client counts those it has sent.
+    fn number_error(&mut self) {
+        let at = self.ready + HEADER - 1;
+        if let Some(number) = self.server.channel.input_mut().get_mut(at) {
+            *number = self.terms.sequence;
+        }
     }
 
     fn payload(&self, length: usize) -> Option<&[u8]> {

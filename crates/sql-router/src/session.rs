@@ -126,6 +126,9 @@ impl Session {
                 }
             }
             self.shrink();
+            if *self.draining.borrow() && !self.state.in_transaction() {
+                return;
+            }
         }
     }
 

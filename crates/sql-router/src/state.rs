@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use mysql::capability::status::{AUTOCOMMIT, IN_TRANSACTION};
+use mysql::capability::status::{
+    AUTOCOMMIT, IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, NO_BACKSLASH_ESCAPES,
+};
 use mysql::gtid::mariadb::Position;
 
 use crate::statement::class::{Class, Pins};
@@ -57,7 +59,7 @@ impl SessionState {
     /// `status`: of a new connection, from a server's greeting.
     pub(crate) fn new(status: u16, collation: u8, schema: Option<String>) -> Self {
         Self {
-            status: status & AUTOCOMMIT,
+            status: status & (AUTOCOMMIT | NO_BACKSLASH_ESCAPES),
             pins: Pins::NONE,
             settings: Settings {
                 variables: BTreeMap::new(),
@@ -76,6 +78,12 @@ impl SessionState {
         let seen = std::mem::take(&mut self.seen);
         *self = Self::new(status, collation, schema);
         self.seen = seen;
+    }
+
+    /// A reply's status word: what outlasts the reply is kept.
+    pub(crate) fn set_status(&mut self, status: u16) {
+        let lasting = AUTOCOMMIT | NO_BACKSLASH_ESCAPES | IN_TRANSACTION | IN_READ_ONLY_TRANSACTION;
+        self.status = status & lasting;
     }
 
     pub(crate) fn in_transaction(&self) -> bool {

@@ -188,6 +188,7 @@ impl Session {
             client_tracks: self.tracks,
             from_replica,
             prepared_as,
+            sequence: self.sequence.wrapping_add(1),
         }
     }
 
@@ -224,6 +225,7 @@ impl Session {
             client_tracks: self.tracks,
             from_replica: false,
             prepared_as: 0,
+            sequence: self.sequence.wrapping_add(1),
         };
         let state = Some(&mut self.state);
         let client: &mut Channel = &mut self.client;

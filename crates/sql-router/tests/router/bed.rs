@@ -1,0 +1,319 @@
+//! Two real servers (primary and GTID replica) and a router before them, all of one test. Everything
+//! is gone when the test is over.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mysql::client::{Address, Connection, Rows};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, OptsBuilder};
+use process::snapshot::Shared;
+use site::name::{MemberName, ServerName};
+use site::target::{MemberAddress, SqlRouterTarget};
+use sql_router::router::Router;
+use sql_router::snapshot::{Replica, Servers, Snapshot};
+use telemetry::Secret;
+
+/// Longer than anything should take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A mariadbd; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    dir: PathBuf,
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    id: u32,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+impl Server {
+    fn start(dir: &Path, name: &'static str, id: u32) -> Self {
+        let address = free_address();
+        let dir = dir.join(name);
+        let child = Self::spawn(&dir, name, id, address);
+        Self {
+            child,
+            dir,
+            name,
+            address,
+            id,
+        }
+    }
+
+    fn spawn(dir: &Path, name: &str, id: u32, address: SocketAddr) -> Child {
+        let log = std::fs::File::create(dir.with_extension("log")).unwrap();
+        let mut command = Command::new("mariadbd");
+        command.arg("--no-defaults");
+        if std::fs::metadata(dir).unwrap().uid() == 0 {
+            command.arg("--user=root");
+        }
+        let path = |name: &str| dir.join(name).display().to_string();
+        command
+            .arg(format!("--datadir={}", dir.display()))
+            .arg(format!("--tmpdir={}", dir.display()))
+            .arg(format!("--socket={}", path("sock")))
+            .arg(format!("--pid-file={}", path("pid")))
+            .arg(format!("--port={}", address.port()))
+            .arg(format!("--server-id={id}"))
+            .arg(format!("--report-host={name}"))
+            .args([
+                "--bind-address=127.0.0.1",
+                "--log-bin=bin",
+                "--log-slave-updates",
+                "--binlog-format=ROW",
+                "--gtid-strict-mode=1",
+                "--read-only=1",
+                "--skip-slave-start",
+                "--innodb-buffer-pool-size=24M",
+                "--innodb-log-file-size=96M",
+                "--innodb-flush-log-at-trx-commit=2",
+                "--performance-schema=0",
+                "--max-allowed-packet=128M",
+                "--slave-max-allowed-packet=128M",
+                "--skip-name-resolve",
+                "--local-infile=1",
+                "--log-bin-trust-function-creators=1",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        command.spawn().unwrap()
+    }
+
+    /// As after a power cut.
+    pub(crate) fn kill(&mut self) {
+        // An error means that it is dead already.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.child = Self::spawn(&self.dir, self.name, self.id, self.address);
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.connect().await.is_none() {
+            assert!(Instant::now() < until, "{} does not start", self.name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn connect(&self) -> Option<Connection> {
+        let address = Address::Unix(self.dir.join("sock"));
+        Connection::connect(&address, "root", &Secret::new(""), None)
+            .await
+            .ok()
+    }
+
+    /// Runs statements as root, past the router.
+    pub(crate) async fn sql(&self, statements: &[&str]) -> Rows {
+        let mut connection = self.connect().await.unwrap();
+        let mut rows = Rows::default();
+        for sql in statements {
+            rows = connection
+                .query(sql)
+                .await
+                .unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        connection.quit().await;
+        rows
+    }
+
+    /// A status counter.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let rows = self
+            .sql(&[&format!("SHOW GLOBAL STATUS LIKE '{name}'")])
+            .await;
+        rows.first("Value").unwrap().parse().unwrap()
+    }
+}
+
+/// The whole arrangement.
+#[derive(Debug)]
+pub(crate) struct Bed {
+    pub(crate) primary: Server,
+    pub(crate) replica: Server,
+    pub(crate) router: Router,
+    pub(crate) snapshot: Shared<Snapshot>,
+    pub(crate) address: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Bed {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        install(&dir.path().join("db-1"));
+        let copied = Command::new("cp")
+            .args(["-a", "db-1", "db-2"])
+            .current_dir(dir.path())
+            .status();
+        assert!(copied.unwrap().success());
+        let primary = Server::start(dir.path(), "db-1", 1);
+        let replica = Server::start(dir.path(), "db-2", 2);
+        primary.ready().await;
+        replica.ready().await;
+        replicate(&primary, &replica).await;
+        std::fs::write(dir.path().join("password"), "svc").unwrap();
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replica));
+        let router = Router::start(&[listener], &snapshot, 2).unwrap();
+        let bed = Self {
+            primary,
+            replica,
+            router,
+            snapshot,
+            address,
+            _dir: dir,
+        };
+        bed.caught_up().await;
+        bed
+    }
+
+    /// The replica has what the primary has.
+    pub(crate) async fn caught_up(&self) {
+        let gtid = self.primary.sql(&["SELECT @@gtid_binlog_pos"]).await;
+        let wait = format!("SELECT MASTER_GTID_WAIT('{}', 20)", gtid.single().unwrap());
+        assert_eq!(self.replica.sql(&[&wait]).await.single(), Some("0"));
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut snapshot = Snapshot::clone(&self.snapshot.load());
+        change(&mut snapshot);
+        self.snapshot.store(snapshot);
+    }
+
+    pub(crate) fn options(&self) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname(self.address.ip().to_string())
+            .tcp_port(self.address.port())
+            .prefer_socket(false)
+            .user(Some("app"))
+            .pass(Some("secret"))
+            .db_name(Some("app"))
+            .max_allowed_packet(Some(128 << 20))
+            .wait_timeout(Some(28_800))
+    }
+
+    pub(crate) async fn client(&self) -> Conn {
+        Conn::new(self.options()).await.unwrap()
+    }
+}
+
+/// Where a statement is answered. The variable is one of those that replicas may be asked for.
+pub(crate) async fn whereabouts(client: &mut Conn) -> String {
+    client
+        .query_first("SELECT @@report_host")
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// The server's error code.
+pub(crate) fn code(error: &mysql_async::Error) -> u16 {
+    match error {
+        mysql_async::Error::Server(error) => error.code,
+        other => panic!("not a server's error: {other}"),
+    }
+}
+
+fn install(dir: &Path) {
+    std::fs::create_dir(dir).unwrap();
+    let mut command = Command::new("mariadb-install-db");
+    command.arg("--no-defaults");
+    if std::fs::metadata(dir).unwrap().uid() == 0 {
+        command.arg("--user=root");
+    }
+    let done = command
+        .arg(format!("--datadir={}", dir.display()))
+        // Servers of other containers may use the same names in a shared /tmp.
+        .arg(format!("--tmpdir={}", dir.display()))
+        .args([
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("mariadb-install-db: is mariadb-server installed?");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+async fn replicate(primary: &Server, replica: &Server) {
+    primary
+        .sql(&[
+            "SET GLOBAL read_only=0",
+            "CREATE USER repl@'%' IDENTIFIED BY 'repl'",
+            "GRANT REPLICATION SLAVE ON *.* TO repl@'%'",
+        ])
+        .await;
+    let change = format!(
+        "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='repl', \
+         MASTER_PASSWORD='repl', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1",
+        primary.address.port()
+    );
+    replica.sql(&[&change, "START SLAVE"]).await;
+    primary
+        .sql(&[
+            "CREATE DATABASE app",
+            "CREATE USER svc@'%' IDENTIFIED BY 'svc'",
+            "GRANT SELECT ON mysql.global_priv TO svc@'%'",
+            "CREATE USER app@'%' IDENTIFIED BY 'secret'",
+            "GRANT ALL ON app.* TO app@'%'",
+            "CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))",
+        ])
+        .await;
+}
+
+fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) -> Snapshot {
+    let member = |server: &Server| MemberAddress {
+        name: MemberName::new(server.name),
+        server: ServerName::new(server.name),
+        address: server.address,
+    };
+    Snapshot {
+        target: SqlRouterTarget {
+            listen,
+            members: vec![member(primary), member(replica)],
+            sessions: 100,
+            causal_wait: Duration::from_millis(500),
+            hold: Duration::from_secs(1),
+            max_lag: Duration::from_secs(10),
+        },
+        servers: Servers {
+            generation: 1,
+            primary: Some(MemberName::new(primary.name)),
+            replicas: vec![Replica {
+                member: MemberName::new(replica.name),
+                replicating: true,
+                lag_ms: Some(0),
+            }],
+        },
+        service_user: "svc".to_owned(),
+        service_password_file: dir.join("password"),
+    }
+}

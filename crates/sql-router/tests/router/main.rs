@@ -1,0 +1,14 @@
+//! The router between a real client and real servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod bed;
+mod failures;
+mod login;
+mod old_client;
+mod protocol;
+mod split;
