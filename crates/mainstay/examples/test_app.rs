@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 struct Request {
@@ -21,18 +22,31 @@ fn main() -> io::Result<()> {
         writeln!(io::stderr(), "test app: exiting as asked")?;
         return Err(io::Error::other("asked to fail"));
     }
-    let socket = std::env::var("SOCKET").map_err(io::Error::other)?;
-    let listener = UnixListener::bind(socket)?;
+    if let Ok(socket) = std::env::var("SOCKET") {
+        let listener = UnixListener::bind(socket)?;
+        writeln!(io::stdout(), "test app: listening")?;
+        for stream in listener.incoming() {
+            let stream = stream?;
+            std::thread::spawn(move || serve(&stream));
+        }
+        return Ok(());
+    }
+    let variable = |name| std::env::var(name).map_err(io::Error::other);
+    let listener = TcpListener::bind(format!("{}:{}", variable("HOST")?, variable("PORT")?))?;
     writeln!(io::stdout(), "test app: listening")?;
     for stream in listener.incoming() {
         let stream = stream?;
+        stream.set_nodelay(true)?;
         std::thread::spawn(move || serve(&stream));
     }
     Ok(())
 }
 
 /// Ends with the connection; its errors are the client's to see.
-fn serve(stream: &UnixStream) {
+fn serve<S>(stream: &S)
+where
+    for<'s> &'s S: Read + Write,
+{
     let mut reader = BufReader::new(stream);
     while let Ok(Some(request)) = read(&mut reader) {
         match answer(&request, &mut reader, stream) {
@@ -75,11 +89,10 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
 }
 
 /// Whether the connection goes on.
-fn answer(
-    request: &Request,
-    reader: &mut impl BufRead,
-    mut stream: &UnixStream,
-) -> io::Result<bool> {
+fn answer<S>(request: &Request, reader: &mut impl BufRead, mut stream: &S) -> io::Result<bool>
+where
+    for<'s> &'s S: Read + Write,
+{
     let number = |name: &str| -> u64 {
         request
             .query
@@ -165,10 +178,10 @@ fn answer(
             },
         )?,
     }
-    Ok(!request
+    Ok(request
         .fields
         .get("connection")
-        .is_some_and(|value| value == "close"))
+        .is_none_or(|value| value != "close"))
 }
 
 fn body(request: &Request, reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
@@ -195,7 +208,7 @@ fn body(request: &Request, reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn text(mut stream: &UnixStream, status: &str, text: &str) -> io::Result<()> {
+fn text(mut stream: impl Write, status: &str, text: &str) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()

@@ -5,7 +5,6 @@
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -52,6 +51,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     if args.detach {
         return detach(args);
+    }
+    if args.steps {
+        // The background half: the end of the terminal it was started at is not its end.
+        nix::unistd::setsid().context("a session of its own")?;
     }
     let source_root = site_file::directory(&file)
         .canonicalize()
@@ -176,8 +179,6 @@ fn detach(args: &Args) -> anyhow::Result<u8> {
         .stdout(Stdio::piped())
         // Whoever reads our output must not wait for its end. It tells errors as steps, and logs to a file.
         .stderr(Stdio::null())
-        // Neither Ctrl-C nor the terminal's end is for it.
-        .process_group(0)
         .spawn()
         .context("starting the site in the background")?;
     let stdout = child

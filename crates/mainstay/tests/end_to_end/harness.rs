@@ -212,6 +212,26 @@ impl Site {
         });
     }
 
+    /// Processes that carry the mark of this site's state directory: all that it ever started.
+    pub(crate) fn marked(&self) -> Vec<i32> {
+        let path = self.path().join(".mainstay/secrets/leash-mark");
+        let mark = std::fs::read_to_string(path).unwrap();
+        process::leash::marked(mark.trim())
+            .into_iter()
+            .map(nix::unistd::Pid::as_raw)
+            .collect()
+    }
+
+    /// Waits until nothing of a site that was killed is left.
+    pub(crate) fn wait_until_gone(&self) {
+        wait("the parent is gone", || {
+            (!Path::new(&format!("/proc/{}", self.pid())).exists()).then_some(())
+        });
+        wait("every process is gone", || {
+            self.marked().is_empty().then_some(())
+        });
+    }
+
     pub(crate) fn wait_until_serving(&self) -> Value {
         wait("the site serves", || {
             Some(self.status()).filter(|s| s["state"] == "serving")

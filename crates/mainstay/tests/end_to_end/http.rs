@@ -229,3 +229,13 @@ fn old_clients_are_served(address: &str) {
     assert_eq!(kept.field("connection").as_deref(), Some("keep-alive"));
     assert_eq!(client.get("/").text(), "hello");
 }
+
+#[test]
+fn an_application_may_listen_on_a_port() {
+    let site_file = TWO_APP_SERVERS.replace("instances", "listen = \"port\"\ninstances");
+    let site = Prepared::new(&site_file).up();
+    let mut client = Client::connect(&site.http());
+    let names: std::collections::BTreeSet<String> =
+        (0..8).map(|_| client.get("/who").text()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+}

@@ -3,6 +3,12 @@
 //! `foobar` (examples/foobar) and `test_app` (examples/ of this package) are the applications; `make
 //! test` builds both.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must end, and says why"
+)]
+
 mod bad_starts;
 mod client;
 mod harness;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use crate::client::{Client, HOST};
-use crate::harness::{PATIENCE, Prepared, Site, TWO_APP_SERVERS, kill, text, wait};
+use crate::harness::{PATIENCE, Prepared, TWO_APP_SERVERS, kill, text, wait};
 
 /// Sends `count` requests over kept connections; gives how many failed (a connection that is cut before
 /// an answer, or a 5xx).
@@ -135,27 +135,13 @@ fn stopping_waits_for_open_requests() {
     down.join().unwrap();
 }
 
-/// Processes that carry the mark of this site's state directory.
-fn marked(site: &Site) -> Vec<i32> {
-    let mark = std::fs::read_to_string(site.path().join(".mainstay/secrets/leash-mark")).unwrap();
-    process::leash::marked(mark.trim())
-        .into_iter()
-        .map(nix::unistd::Pid::as_raw)
-        .collect()
-}
-
 #[test]
 fn no_process_outlives_its_parent_whatever_kills_the_parent() {
     let mut site = Prepared::new(TWO_APP_SERVERS).up();
-    assert!(marked(&site).len() >= 7, "{:?}", marked(&site));
+    assert!(site.marked().len() >= 7, "{:?}", site.marked());
     for signal in ["KILL", "TERM", "HUP"] {
         kill(site.pid(), signal);
-        wait("every process is gone", || {
-            marked(&site).is_empty().then_some(())
-        });
-        wait("the parent is gone", || {
-            (!std::path::Path::new(&format!("/proc/{}", site.pid())).exists()).then_some(())
-        });
+        site.wait_until_gone();
         site.up_again();
         assert_eq!(Client::connect(&site.http()).get("/").text(), "hello");
     }

@@ -94,9 +94,7 @@ fn the_textbook_site_runs() {
 
     // A crash of everything, in the middle of writing.
     kill(site.pid(), "KILL");
-    wait("the parent is gone", || {
-        (!std::path::Path::new(&format!("/proc/{}", site.pid())).exists()).then_some(())
-    });
+    site.wait_until_gone();
     site.up_again();
     assert_eq!(ask(&site, "GET /", "").status, 200);
     site.wait_until_serving();
@@ -195,4 +193,24 @@ fn about_or_empty(site: &Site) -> String {
         .ok()
         .and_then(|answer| answer["server"].as_str().map(str::to_owned))
         .unwrap_or_default()
+}
+
+#[test]
+fn a_data_directory_of_another_member_is_refused() {
+    let prepared = Prepared::foobar();
+    let up = ["up", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
+    let directory = prepared.path().join(".mainstay/database/db-1");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("ibdata1"), "somebody's data").unwrap();
+    let refused = prepared.run(&up);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("database db-1") && said.contains("database/db-1"),
+        "{said}"
+    );
+    assert_eq!(
+        std::fs::read(directory.join("ibdata1")).unwrap(),
+        b"somebody's data"
+    );
 }
