@@ -82,7 +82,7 @@ impl Server {
                 "--read-only=1",
                 "--skip-slave-start",
                 "--innodb-buffer-pool-size=24M",
-                "--innodb-log-file-size=96M",
+                "--innodb-log-file-size=8M",
                 "--innodb-flush-log-at-trx-commit=2",
                 "--performance-schema=0",
                 "--max-allowed-packet=128M",
@@ -161,12 +161,13 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        install(&dir.path().join("db-1"));
-        let copied = Command::new("cp")
-            .args(["-a", "db-1", "db-2"])
-            .current_dir(dir.path())
-            .status();
-        assert!(copied.unwrap().success());
+        let template = template();
+        for name in ["db-1", "db-2"] {
+            let copied = Command::new("cp")
+                .args([Path::new("-a"), &template, &dir.path().join(name)])
+                .status();
+            assert!(copied.unwrap().success());
+        }
         let primary = Server::start(dir.path(), "db-1", 1);
         let replica = Server::start(dir.path(), "db-2", 2);
         primary.ready().await;
@@ -237,6 +238,29 @@ pub(crate) fn code(error: &mysql_async::Error) -> u16 {
     }
 }
 
+/// An empty data directory, made once for all tests and runs of this version of the server.
+fn template() -> PathBuf {
+    let version = Command::new("mariadbd").arg("--version").output();
+    let version = version
+        .expect("mariadbd: is mariadb-server installed?")
+        .stdout;
+    let version: String = String::from_utf8_lossy(&version)
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let template = all.join(format!("empty-{version}"));
+    if !template.exists() {
+        std::fs::create_dir_all(all).unwrap();
+        let making = tempfile::tempdir_in(all).unwrap();
+        let made = making.path().join("data");
+        install(&made);
+        // Another test may have been first; then its one is used.
+        std::fs::rename(&made, &template).unwrap_or_default();
+    }
+    template
+}
+
 fn install(dir: &Path) {
     std::fs::create_dir(dir).unwrap();
     let mut command = Command::new("mariadb-install-db");
@@ -250,6 +274,7 @@ fn install(dir: &Path) {
         .arg(format!("--tmpdir={}", dir.display()))
         .args([
             "--auth-root-authentication-method=normal",
+            "--innodb-log-file-size=8M",
             "--skip-test-db",
             "--skip-name-resolve",
         ])
