@@ -11,6 +11,10 @@ use crate::fault::Kind;
 use crate::limits;
 use crate::stream::Stream;
 
+/// Body bytes copied behind a head: `writev` of two pieces costs about 0.4 µs more than `send` of one,
+/// which is what copying 4 KiB costs.
+const JOINED: usize = 4 << 10;
+
 /// Which side ended the copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyFault {
@@ -146,6 +150,7 @@ impl Copy {
             if self.ready == 0 {
                 self.examine(buffer).map_err(CopyFault::Source)?;
             }
+            self.join_small_body(buffer);
             if self.head_left() > 0 || self.ready > 0 {
                 ready!(self.poll_write(cx, buffer, to)).map_err(|e| CopyFault::Sink(e.into()))?;
                 continue;
@@ -199,6 +204,17 @@ impl Copy {
                 .ok_or(Kind::TooLarge("request body"))?;
         }
         Ok(())
+    }
+
+    /// Copying a few bytes behind the head costs less than a gathering write.
+    fn join_small_body(&mut self, buffer: &mut Buffer) {
+        if self.head_left() > 0 && self.ready > 0 && self.ready <= JOINED {
+            self.head
+                .extend_from_slice(buffer.filled().get(..self.ready).unwrap_or_default());
+            buffer.consume(self.ready);
+            self.moved += self.ready as u64;
+            self.ready = 0;
+        }
     }
 
     fn poll_write(

@@ -1,7 +1,5 @@
 //! Pure: one line of JSON per exchange.
 
-use std::fmt::Write as _;
-
 /// What is known of an exchange when it is over. All text is borrowed: nothing is copied to log it.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
@@ -53,15 +51,18 @@ impl Exchange<'_> {
 }
 
 fn number(out: &mut String, value: u64) {
-    // Writing to a String cannot fail.
-    if write!(out, "{value}").is_err() {
-        out.push('0');
-    }
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// `prefix` (which opens the quote), the value escaped as RFC 8259 section 7 asks, the closing quote.
 fn text(out: &mut String, prefix: &str, value: &str) {
     out.push_str(prefix);
+    // Nearly always: nothing to escape.
+    if value.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     for c in value.chars() {
         match c {
             '"' => out.push_str("\\\""),

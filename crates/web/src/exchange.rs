@@ -168,7 +168,7 @@ fn prepare<'v>(
     if path == target.health_path {
         return Ok((health(state, traits), traits, length, body_left));
     }
-    let plan = match locate(path, &state.files, &target.index) {
+    let plan = match locate(path, &state.paths) {
         Location::File(file) if matches!(head.method, "GET" | "HEAD") => {
             send_file(state, file, &head, traits, body_left)
         }

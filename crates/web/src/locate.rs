@@ -17,14 +17,44 @@ pub enum Location<'f, F> {
     App,
 }
 
-/// Looks `path` (origin-form, perhaps with a query) up in `files`, whose keys are decoded URL paths:
-/// `/style.css`, `/docs/index.html`.
-pub fn locate<'f, F>(
-    path: &str,
-    files: &'f HashMap<String, F>,
-    index: &[String],
-) -> Location<'f, F> {
-    if files.is_empty() {
+/// What is found at a decoded URL path: `/style.css`, `/docs/` (its index) or `/docs`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entry<F> {
+    File(F),
+    AddSlash,
+}
+
+/// All paths at which something is found.
+pub type Paths<F> = HashMap<String, Entry<F>>;
+
+/// The paths of a release's files. `index`: names tried in a directory, in order.
+pub fn paths<F: Clone>(files: HashMap<String, F>, index: &[String]) -> Paths<F> {
+    let mut paths: Paths<F> = HashMap::with_capacity(files.len());
+    // The last wins, so the first name of the list comes last.
+    for name in index.iter().rev() {
+        for (path, file) in &files {
+            if let Some(directory) = path
+                .strip_suffix(name.as_str())
+                .filter(|d| d.ends_with('/'))
+            {
+                paths.insert(directory.to_owned(), Entry::File(file.clone()));
+                if let Some(bare) = directory.strip_suffix('/').filter(|bare| !bare.is_empty()) {
+                    paths.insert(bare.to_owned(), Entry::AddSlash);
+                }
+            }
+        }
+    }
+    paths.extend(
+        files
+            .into_iter()
+            .map(|(path, file)| (path, Entry::File(file))),
+    );
+    paths
+}
+
+/// Looks `path` (origin-form, perhaps with a query) up.
+pub fn locate<'f, F>(path: &str, paths: &'f Paths<F>) -> Location<'f, F> {
+    if paths.is_empty() {
         return Location::App;
     }
     let path = path.split_once('?').map_or(path, |(path, _)| path);
@@ -35,15 +65,9 @@ pub fn locate<'f, F>(
     if !is_plain(&path) {
         return Location::App;
     }
-    if path.ends_with('/') {
-        return index
-            .iter()
-            .find_map(|name| files.get(&format!("{path}{name}")))
-            .map_or(Location::App, Location::File);
-    }
-    match files.get(path.as_ref()) {
-        Some(file) => Location::File(file),
-        None if is_directory(&path, files, index) => Location::AddSlash,
+    match paths.get(path.as_ref()) {
+        Some(Entry::File(file)) => Location::File(file),
+        Some(Entry::AddSlash) => Location::AddSlash,
         None => Location::App,
     }
 }
@@ -51,12 +75,6 @@ pub fn locate<'f, F>(
 /// A path with `.`, `..`, empty segments or NUL is none that we list.
 fn is_plain(path: &str) -> bool {
     !path.contains('\0') && !path.contains("//") && !path.contains("/.") && path.starts_with('/')
-}
-
-fn is_directory<F>(path: &str, files: &HashMap<String, F>, index: &[String]) -> bool {
-    index
-        .iter()
-        .any(|name| files.contains_key(&format!("{path}/{name}")))
 }
 
 #[cfg(test)]
@@ -76,12 +94,8 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: &Location<'_, u8>) {
-        let files = files();
-        assert_eq!(
-            &locate(path, &files, &["index.html".to_owned()]),
-            expected,
-            "{path}"
-        );
+        let paths = paths(files(), &["index.html".to_owned()]);
+        assert_eq!(&locate(path, &paths), expected, "{path}");
     }
 
     #[test]
@@ -118,9 +132,9 @@ mod tests {
     proptest! {
         #[test]
         fn only_listed_files_are_ever_found(path in "/[ -~]{0,30}") {
-            let files = files();
-            if let Location::File(file) = locate(&path, &files, &["index.html".to_owned()]) {
-                prop_assert!(files.values().any(|known| known == file));
+            let paths = paths(files(), &["index.html".to_owned()]);
+            if let Location::File(file) = locate(&path, &paths) {
+                prop_assert!(files().values().any(|known| known == file));
             }
         }
     }

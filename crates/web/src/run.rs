@@ -125,7 +125,7 @@ impl Web {
                     by_class: total.by_class,
                     bytes_out: total.bytes_out,
                     connections: total.connections,
-                    files: state.files.len() as u64,
+                    files: state.paths.len() as u64,
                     instances_ready: state.ready() as u64,
                 };
                 serde_json::to_string(&status).unwrap_or_default()

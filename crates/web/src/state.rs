@@ -1,12 +1,12 @@
 //! What the threads read: the snapshot with the list of the release's files.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::client::Address;
 
+use crate::locate::{self, Paths};
 use crate::site_files::{self, SiteFile};
 use crate::snapshot::{Listen, Snapshot};
 
@@ -14,7 +14,7 @@ use crate::snapshot::{Listen, Snapshot};
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
-    pub(crate) files: Arc<HashMap<String, SiteFile>>,
+    pub(crate) paths: Arc<Paths<SiteFile>>,
     pub(crate) addresses: Vec<Address>,
     files_of: Option<PathBuf>,
 }
@@ -28,11 +28,17 @@ impl State {
             (None, Some(directory)) => Some(PathBuf::from(directory)).filter(|d| d.is_absolute()),
             (_, None) => None,
         };
-        let files = match (&root, former) {
-            (Some(root), Some(former)) if former.files_of.as_ref() == Some(root) => {
-                Arc::clone(&former.files)
+        let paths = match (&root, former) {
+            (Some(root), Some(former))
+                if former.files_of.as_ref() == Some(root)
+                    && former.snapshot.target.index == snapshot.target.index =>
+            {
+                Arc::clone(&former.paths)
             }
-            (Some(root), _) => Arc::new(site_files::list(root)?),
+            (Some(root), _) => Arc::new(locate::paths(
+                site_files::list(root)?,
+                &snapshot.target.index,
+            )),
             (None, _) => Arc::default(),
         };
         let addresses = snapshot
@@ -44,7 +50,7 @@ impl State {
             });
         Ok(Self {
             addresses: addresses.collect(),
-            files,
+            paths,
             files_of: root,
             snapshot,
         })

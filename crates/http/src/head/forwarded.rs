@@ -15,12 +15,32 @@ const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
 ];
 
-/// Whether this field ends at this hop.
-pub fn stops_here(fields: Fields<'_, '_>, name: &str) -> bool {
-    // Lengths first: nearly every field is told apart by its length and first letter.
-    let known = matches!(name.len(), 2 | 7 | 10 | 16 | 17 | 18 | 19)
-        && HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name));
-    known || named_by_connection(fields, name)
+/// What a head's `Connection` says, looked up once for all its fields.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'h, 'b> {
+    fields: Fields<'h, 'b>,
+    /// It names fields (most say `keep-alive` or `close`, or are not there).
+    names_fields: bool,
+}
+
+impl<'h, 'b> Hop<'h, 'b> {
+    pub fn of(fields: Fields<'h, 'b>) -> Self {
+        let plain = |value: &[u8]| {
+            value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+        };
+        Self {
+            fields,
+            names_fields: !fields.all("connection").all(plain),
+        }
+    }
+
+    /// Whether this field ends at this hop.
+    pub fn ends(self, name: &str) -> bool {
+        // Lengths first: nearly every field is told apart by its length.
+        let known = matches!(name.len(), 2 | 7 | 10 | 16 | 17 | 18 | 19)
+            && HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name));
+        known || self.names_fields && named_by_connection(self.fields, name)
+    }
 }
 
 /// `Connection: close, X-Foo` makes `X-Foo` hop-by-hop. A client must not use that to strip what we
@@ -34,10 +54,7 @@ fn named_by_connection(fields: Fields<'_, '_>, name: &str) -> bool {
         "authorization",
     ];
     fields.all("connection").any(|value| {
-        !value.eq_ignore_ascii_case(b"keep-alive")
-            && !value.eq_ignore_ascii_case(b"close")
-            && list_has(value, name)
-            && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+        list_has(value, name) && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
     })
 }
 
@@ -73,10 +90,10 @@ mod tests {
             "x-mine",
             "Transfer-Encoding",
         ] {
-            assert!(stops_here(fields, name), "{name}");
+            assert!(Hop::of(fields).ends(name), "{name}");
         }
         for name in ["Host", "Cookie", "Accept", "X-Other"] {
-            assert!(!stops_here(fields, name), "{name}");
+            assert!(!Hop::of(fields).ends(name), "{name}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use super::forwarded::{is_disguised, is_forwarding, stops_here};
+use super::forwarded::{Hop, is_disguised, is_forwarding};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
 use crate::exchange::NOT_HANDLED;
@@ -31,11 +31,12 @@ pub fn outgoing(
     put(out, &[head.method.as_bytes(), b" ", path.as_bytes()]);
     put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
     let replaced = origin.is_some();
+    let hop = Hop::of(head.fields);
     for (name, value) in head.fields.iter() {
         let ours = name.eq_ignore_ascii_case("host")
             || replaced && (name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name))
             || is_disguised(name)
-            || stops_here(head.fields, name);
+            || hop.ends(name);
         if !ours {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
@@ -84,13 +85,13 @@ pub fn incoming(
     request_id: Option<&str>,
     out: &mut Vec<u8>,
 ) {
-    // Writing to a Vec cannot fail.
-    write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
+    let hop = Hop::of(head.fields);
+    put(out, &[b"HTTP/1.1 ", &digits(head.status), b" "]);
     put(out, &[head.reason.as_bytes(), b"\r\n"]);
     for (name, value) in head.fields.iter() {
         let replaced = request_id.is_some() && name.eq_ignore_ascii_case("x-request-id")
             || name.eq_ignore_ascii_case(NOT_HANDLED);
-        if !replaced && !stops_here(head.fields, name) {
+        if !replaced && !hop.ends(name) {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
     }
@@ -111,11 +112,11 @@ pub fn incoming(
 /// Writes `101 Switching Protocols`, or another informational response, as it came but for the fields
 /// of the connection behind us.
 pub fn informational(head: &ResponseHead<'_, '_>, upgrade: Option<&str>, out: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    write!(out, "HTTP/1.1 {} ", head.status).unwrap_or_default();
+    let hop = Hop::of(head.fields);
+    put(out, &[b"HTTP/1.1 ", &digits(head.status), b" "]);
     put(out, &[head.reason.as_bytes(), b"\r\n"]);
     for (name, value) in head.fields.iter() {
-        if !stops_here(head.fields, name) {
+        if !hop.ends(name) {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
     }
@@ -130,6 +131,12 @@ pub fn informational(head: &ResponseHead<'_, '_>, upgrade: Option<&str>, out: &m
         );
     }
     put(out, &[b"\r\n"]);
+}
+
+/// A status has three digits (checked when it was read).
+fn digits(status: u16) -> [u8; 3] {
+    let digit = |power: u16| b'0' + u8::try_from(status / power % 10).unwrap_or_default();
+    [digit(100), digit(10), digit(1)]
 }
 
 fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
