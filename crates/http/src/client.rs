@@ -82,6 +82,36 @@ pub async fn connect(
     }
 }
 
+/// A question of our own, without a client behind it (a health check): connects, sends `request`, waits
+/// for the head of the answer. All of it within `within`. The value is the connection and the length of
+/// the head in its buffer.
+pub async fn ask(
+    to: &Address,
+    request: &[u8],
+    deadline: &Deadline,
+    within: Duration,
+) -> Result<(Upstream, usize), Fault> {
+    let mut upstream = connect(to, deadline, within).await?;
+    let (mut sent, mut scanned) = (0, 0);
+    let length = poll_fn(|cx| {
+        while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
+            match upstream.stream.poll_write(cx, rest) {
+                Poll::Ready(Ok(count)) => sent += count,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(Kind::from(e))),
+                Poll::Pending if deadline.poll_late(cx) => return Poll::Ready(Err(Kind::Timeout)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        match poll_head(cx, &mut upstream, &mut scanned) {
+            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+            step => step,
+        }
+    })
+    .await
+    .map_err(|kind| Fault::upstream(Phase::ResponseHead, kind))?;
+    Ok((upstream, length))
+}
+
 /// Sends the request (or what is left of it) and waits for the head of a response, both at once: an
 /// upstream may answer before it has read everything. The value is the length of the head, which is in
 /// the upstream's buffer. After an informational response call it again.

@@ -3,15 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::body::Framing;
-use http::client::{self, Address, Times};
-use http::copy::Copy;
+use http::client::{self, Address};
 use http::deadline::Watch;
 use http::head;
-use http::server::Connection;
-use http::{Fault, Stream};
 use site::target::{EndpointTarget, HealthCheck};
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::judge::{History, State, judge};
@@ -73,26 +68,12 @@ async fn ask(
     watch: &Rc<Watch>,
 ) -> Result<(), String> {
     let deadline = watch.deadline();
-    let asked = async {
-        let to = Address::Tcp(endpoint.address);
-        let mut upstream = client::connect(&to, &deadline, check.timeout).await?;
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mainstay\r\nConnection: close\r\n\r\n",
-            check.path
-        );
-        let mut copy = Copy::new(request.into_bytes(), Framing::None, 0);
-        // `read_head` serves a client; a probe has none, so it gets one end of a pair that stays silent.
-        let (silent, _other_end) =
-            UnixStream::pair().map_err(|e| Fault::upstream(http::Phase::Connect, e.into()))?;
-        let mut nobody = Connection::new(Stream::Unix(silent), watch.deadline());
-        let times = Times {
-            response_head: check.timeout,
-            idle_body: check.timeout,
-        };
-        let length = client::read_head(&mut nobody, &mut upstream, &mut copy, times).await?;
-        Ok::<_, Fault>((upstream, length))
-    }
-    .await;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mainstay\r\nConnection: close\r\n\r\n",
+        check.path
+    );
+    let to = Address::Tcp(endpoint.address);
+    let asked = client::ask(&to, request.as_bytes(), &deadline, check.timeout).await;
     let (upstream, length) = asked.map_err(|fault| fault.to_string())?;
     let bytes = upstream.buffer.filled();
     let mut storage = head::Storage::new();
