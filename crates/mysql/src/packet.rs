@@ -162,10 +162,9 @@ impl Channel {
 
     /// Reads until at least `count` bytes are there.
     pub async fn fill_to(&mut self, count: usize) -> Result<(), PacketError> {
-        if let Some(missing) = count.checked_sub(self.input.len()) {
-            self.input.reserve(missing);
-        }
-        while self.input.len() < count {
+        while let Some(missing) = count.checked_sub(self.input.len()).filter(|left| *left > 0) {
+            // Room follows what has come: a length is only a claim.
+            self.input.reserve(missing.min(READ_LARGE));
             self.fill().await?;
         }
         Ok(())

@@ -218,10 +218,16 @@ impl Relay<'_> {
         ok.encode_plain(&mut payload);
         mysql::packet::put(&mut plain, &mut { sequence }, &payload);
         let input = self.server.channel.input_mut();
-        let rest = input.split_off((at + length).min(input.len()));
-        input.truncate(at);
-        input.extend_from_slice(&plain);
-        input.extend_from_slice(&rest);
+        let (end, shorter) = (input.len(), length.saturating_sub(plain.len()));
+        let Some(place) = input
+            .get_mut(at..at + plain.len())
+            .filter(|_| at + length <= end)
+        else {
+            return Err(self.lost("an OK packet that cannot be rewritten"));
+        };
+        place.copy_from_slice(&plain);
+        input.copy_within(at + length..end, at + plain.len());
+        input.truncate(end - shorter);
         self.ready += plain.len();
         Ok(())
     }

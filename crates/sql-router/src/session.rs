@@ -48,6 +48,8 @@ struct Session {
     primary: Option<ServerConnection>,
     replica: Option<ServerConnection>,
     statements: Statements,
+    /// When a replica last did not have in time what the session had seen.
+    behind: Option<Instant>,
     /// The command being answered, head included; empty while one of several frames passes by.
     command: Vec<u8>,
     /// Of the command's last frame.
@@ -99,6 +101,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         primary: admitted.primary,
         replica: None,
         statements: Statements::default(),
+        behind: None,
         command: Vec::new(),
         sequence: 0,
         worker,
@@ -137,6 +140,7 @@ impl Session {
         let may_end = !self.state.in_transaction();
         tokio::select! {
             biased;
+            () = self.ticket.doomed.notified() => None,
             frame = self.client.frame() => match frame {
                 Ok(frame) => Some(frame),
                 Err(e) => {
@@ -144,7 +148,6 @@ impl Session {
                     None
                 }
             },
-            () = self.ticket.doomed.notified() => None,
             _ = self.draining.wait_for(|draining| *draining), if may_end => None,
         }
     }

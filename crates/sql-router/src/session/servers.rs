@@ -1,7 +1,7 @@
 //! A session's two connections: checked out when needed, made what the session wants them to be,
 //! given back at its end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql::error_code;
 use mysql::packet::Idle;
@@ -10,7 +10,7 @@ use site::name::MemberName;
 
 use super::{Session, Trouble, say};
 use crate::absorb;
-use crate::limits::{CONNECT, HOLD_POLL};
+use crate::limits::{AVOID, CONNECT, HOLD_POLL};
 use crate::login::refused;
 use crate::metrics::bump;
 use crate::restore::{self, Missing};
@@ -193,9 +193,20 @@ impl Session {
             return Ok(());
         }
         bump(&self.worker.counts.causal_waits);
-        match replica.reaches(seen, snapshot.target.causal_wait).await {
-            Ok(true) => Ok(()),
+        // A replica that was waited for in vain a moment ago is only asked, not waited for.
+        let patient = self.behind.is_none_or(|behind| behind.elapsed() > AVOID);
+        let wait = if patient {
+            snapshot.target.causal_wait
+        } else {
+            Duration::ZERO
+        };
+        match replica.reaches(seen, wait).await {
+            Ok(true) => {
+                self.behind = None;
+                Ok(())
+            }
             Ok(false) | Err(AskError::Refused(_)) => {
+                self.behind = Some(Instant::now());
                 bump(&self.worker.counts.causal_fallbacks);
                 Err(Because::Behind)
             }

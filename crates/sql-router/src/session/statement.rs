@@ -156,8 +156,10 @@ impl Session {
             absorb::sent(&mut self.state, &job.class);
         }
         match self.send(&mut primary, job).await {
-            // When the write failed there may be a last word to read.
-            Ok(()) | Err(AskError::Broken(_)) => {}
+            Ok(()) => {}
+            // When a write failed there may be a last word to read.
+            Err(AskError::Broken(_)) if !matches!(job.ask, Ask::Execute(_)) => {}
+            Err(AskError::Broken(why)) => return Err(self.primary_broke(&primary, &why, false)),
             Err(AskError::Refused(error)) => {
                 self.primary = Some(primary);
                 return Err(Trouble::Say(crate::login::refused(&error)));

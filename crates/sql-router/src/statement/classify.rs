@@ -261,6 +261,8 @@ impl<'a> Walk<'a> {
             self.in_variable = true;
         } else if tracking {
             self.sets(word);
+        } else if equals(word, &["warning_count", "error_count"]) {
+            self.about_last = true;
         } else if !is_safe_variable(word) {
             self.object(Reason::SystemVariable);
         }

@@ -165,6 +165,7 @@ fn reads_that_stay_on_the_primary() {
             "SHOW WARNINGS",
             "SHOW COUNT(*) ERRORS",
             "SELECT FOUND_ROWS()",
+            "SELECT @@session.warning_count",
             "SELECT ROW_COUNT()",
         ],
     );
