@@ -1,3 +1,5 @@
+//! The whole way: text in, problems, meaning and target out.
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! What the audit finds in the presets and in small sites.
+
 use std::fmt::Write as _;
 
 use insta::assert_snapshot;

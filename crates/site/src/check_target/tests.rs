@@ -1,3 +1,5 @@
+//! Targets that are whole, and each way one can be broken.
+
 use std::path::PathBuf;
 
 use super::*;
