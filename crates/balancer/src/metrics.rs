@@ -1,16 +1,14 @@
 //! What the process tells of itself: its status, and the same as Prometheus text.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use http::counts::{self, Counts};
+use http::counts::Total;
 use telemetry::metrics::Exposition;
 
 use crate::snapshot::{EndpointStatus, Status};
 use crate::state::State;
 
-pub(crate) fn status(state: &State, threads: &[Arc<Counts>]) -> Status {
-    let total = counts::total(threads);
+pub(crate) fn status(state: &State, total: Total) -> Status {
     Status {
         endpoints: endpoints(state),
         requests: total.requests,
@@ -35,7 +33,7 @@ fn endpoints(state: &State) -> Vec<EndpointStatus> {
     status.collect()
 }
 
-pub(crate) fn exposition(state: &State, threads: &[Arc<Counts>]) -> String {
+pub(crate) fn exposition(state: &State, total: &Total) -> String {
     type Value = fn(&EndpointStatus) -> u64;
     let families: [(&str, &str, &str, Value); 4] = [
         ("mainstay_endpoint_up", "gauge", "1: takes requests.", |e| {
@@ -61,7 +59,7 @@ pub(crate) fn exposition(state: &State, threads: &[Arc<Counts>]) -> String {
         ),
     ];
     let mut text = Exposition::default();
-    counts::total(threads).expose(&mut text);
+    total.expose(&mut text);
     let endpoints = endpoints(state);
     for (name, kind, help, value) in families {
         text.family(name, kind, help);

@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use http::counts::Counts;
 use http::deadline::Watch;
-use http::workers;
+use http::workers::Crew;
 use process::message::About;
-use process::role::{self, Control, Inherited, Order, Voice};
+use process::role::{self, Control, Inherited, Order, RoleError, Voice};
 use process::snapshot::Shared;
 use telemetry::Severity;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::health::probe::{self, Change};
@@ -25,19 +22,8 @@ use crate::worker::{self, Parts};
 /// Changes of health waiting to be taken up.
 const QUEUE: usize = 64;
 
-/// Why the balancer cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Inherit(#[from] role::InheritError),
-    #[error(transparent)]
-    Control(#[from] process::control::ControlError),
-    #[error("cannot start: {0}")]
-    Io(#[from] std::io::Error),
-}
-
 /// Runs the balancer until it is told to drain.
-pub fn run() -> Result<(), RunError> {
+pub fn run() -> Result<(), RoleError> {
     let inherited = role::inherit()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,16 +35,14 @@ pub fn run() -> Result<(), RunError> {
 #[derive(Debug)]
 struct Balancer {
     shared: Shared<State>,
-    threads: Vec<JoinHandle<()>>,
-    counts: Vec<Arc<Counts>>,
-    draining: watch::Sender<bool>,
+    crew: Crew,
     probes: HashMap<SocketAddr, AbortHandle>,
     watch: std::rc::Rc<Watch>,
     changes: mpsc::Sender<Change>,
     voice: Voice,
 }
 
-async fn control(mut inherited: Inherited) -> Result<(), RunError> {
+async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
     let mut control = Control::<Snapshot>::call(&inherited).await?;
     let (http, https) = (inherited.take("http"), inherited.take("https"));
     let (changes, mut changed) = mpsc::channel(QUEUE);
@@ -94,7 +78,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
                     }
                 }
                 Order::Drain { deadline_ms } => {
-                    balancer.drain(Duration::from_millis(deadline_ms)).await;
+                    balancer.crew.drain(Duration::from_millis(deadline_ms)).await;
                     return Ok(());
                 }
                 Order::Ask { id, about } => control.answer(id, balancer.answer(about)).await,
@@ -113,43 +97,33 @@ impl Balancer {
         https: &[TcpListener],
         changes: mpsc::Sender<Change>,
         voice: Voice,
-    ) -> Result<Self, RunError> {
-        let count = workers::count();
-        let connections = usize::try_from(state.target.limits.connections).unwrap_or(usize::MAX);
+    ) -> Result<Self, RoleError> {
+        let connections = state.target.limits.connections;
         let shared = Shared::new(state);
-        let (draining, draining_of) = watch::channel(false);
-        let mut threads = Vec::new();
-        let mut counts = Vec::new();
-        for index in 0..count {
-            let clones = |listeners: &[TcpListener]| {
-                listeners
-                    .iter()
-                    .map(TcpListener::try_clone)
-                    .collect::<Result<Vec<_>, _>>()
-            };
-            let own = Arc::new(Counts::default());
-            counts.push(Arc::clone(&own));
+        let clones = |listeners: &[TcpListener]| {
+            listeners
+                .iter()
+                .map(TcpListener::try_clone)
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let crew = Crew::start("balancer", connections, |place| {
+            let seed = getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?;
+            let (http, https) = (clones(http)?, clones(https)?);
             let parts = Parts {
                 shared: shared.clone(),
-                counts: own,
-                http: clones(http)?,
-                https: clones(https)?,
-                draining: draining_of.clone(),
-                connections: (connections / count).max(1),
-                seed: getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?,
+                http,
+                https,
+                seed,
+                place,
             };
-            threads.push(workers::start("balancer", index, move || {
-                worker::run(parts)
-            })?);
-        }
+            Ok(move || worker::run(parts))
+        })?;
         let watch = Watch::new();
         tokio::task::spawn_local(std::rc::Rc::clone(&watch).run());
         let probes = HashMap::new();
         let mut balancer = Self {
             shared,
-            threads,
-            counts,
-            draining,
+            crew,
             probes,
             watch,
             changes,
@@ -214,23 +188,9 @@ impl Balancer {
     fn answer(&self, about: About) -> String {
         let state = self.shared.load();
         match about {
-            About::Status => {
-                serde_json::to_string(&metrics::status(&state, &self.counts)).unwrap_or_default()
-            }
-            About::Metrics => metrics::exposition(&state, &self.counts),
-        }
-    }
-
-    /// Lets open requests finish, up to the deadline.
-    async fn drain(self, deadline: Duration) {
-        self.draining.send_replace(true);
-        let finished = async {
-            while !self.threads.iter().all(JoinHandle::is_finished) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if tokio::time::timeout(deadline, finished).await.is_err() {
-            tracing::warn!("requests were still open at the end of the drain");
+            About::Status => serde_json::to_string(&metrics::status(&state, self.crew.total()))
+                .unwrap_or_default(),
+            About::Metrics => metrics::exposition(&state, &self.crew.total()),
         }
     }
 }

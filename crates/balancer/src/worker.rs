@@ -15,9 +15,9 @@ use http::deadline::Watch;
 use http::front::{self, Accepted};
 use http::pool::Pool;
 use http::server::Connection;
+use http::workers::Place;
 use http::{Stream, tls};
 use process::snapshot::Shared;
-use tokio::sync::watch;
 
 use crate::exchange;
 use crate::state::State;
@@ -65,18 +65,16 @@ impl Peer {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) shared: Shared<State>,
-    pub(crate) counts: Arc<Counts>,
     pub(crate) http: Vec<std::net::TcpListener>,
     pub(crate) https: Vec<std::net::TcpListener>,
-    pub(crate) draining: watch::Receiver<bool>,
-    /// Client connections of this thread.
-    pub(crate) connections: usize,
     /// Makes this thread's request ids differ from all others'.
     pub(crate) seed: u64,
+    pub(crate) place: Place,
 }
 
 /// The thread's whole life: ends when it was told to drain and the last connection is closed.
 pub(crate) async fn run(parts: Parts) {
+    let place = parts.place;
     let state = parts.shared.load();
     let worker = Rc::new(Worker {
         watch: Watch::new(),
@@ -86,7 +84,7 @@ pub(crate) async fn run(parts: Parts) {
         })),
         shared: parts.shared,
         pools: RefCell::default(),
-        counts: parts.counts,
+        counts: place.counts,
         log: RefCell::default(),
         ids: RefCell::new(Ids {
             seed: parts.seed,
@@ -104,8 +102,8 @@ pub(crate) async fn run(parts: Parts) {
     front::run(
         &worker.watch,
         listeners,
-        parts.connections,
-        parts.draining,
+        place.connections,
+        place.draining,
         serve,
     )
     .await;

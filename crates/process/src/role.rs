@@ -38,6 +38,17 @@ pub enum InheritError {
     Parent(io::Error),
 }
 
+/// Why a role process ends before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
 /// Takes what was handed over. Call it once, before any thread is started.
 pub fn inherit() -> Result<Inherited, InheritError> {
     exec::die_with_parent().map_err(InheritError::Parent)?;

@@ -1,35 +1,20 @@
 //! The process: takes its socket, starts the threads, and obeys the control connection.
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::counts::{self, Counts};
-use http::workers;
+use http::workers::Crew;
 use process::message::About;
-use process::role::{self, Control, Inherited, Order};
+use process::role::{self, Control, Inherited, Order, RoleError};
 use process::snapshot::Shared;
 use telemetry::metrics::Exposition;
-use tokio::sync::watch;
 
 use crate::snapshot::{Snapshot, Status};
 use crate::state::State;
 use crate::worker::{self, Parts};
 
-/// Why the web server cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Inherit(#[from] role::InheritError),
-    #[error(transparent)]
-    Control(#[from] process::control::ControlError),
-    #[error("cannot start: {0}")]
-    Io(#[from] std::io::Error),
-}
-
 /// Runs the web server until it is told to drain.
-pub fn run() -> Result<(), RunError> {
+pub fn run() -> Result<(), RoleError> {
     let inherited = role::inherit()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -41,12 +26,10 @@ pub fn run() -> Result<(), RunError> {
 #[derive(Debug)]
 struct Web {
     shared: Shared<State>,
-    threads: Vec<JoinHandle<()>>,
-    counts: Vec<Arc<Counts>>,
-    draining: watch::Sender<bool>,
+    crew: Crew,
 }
 
-async fn control(mut inherited: Inherited) -> Result<(), RunError> {
+async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
     let mut control = Control::<Snapshot>::call(&inherited).await?;
     let listeners = inherited.take("web");
     let web = loop {
@@ -77,7 +60,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
             }
             Order::Ask { id, about } => control.answer(id, web.answer(about)).await,
             Order::Drain { deadline_ms } => {
-                web.drain(Duration::from_millis(deadline_ms)).await;
+                web.crew.drain(Duration::from_millis(deadline_ms)).await;
                 return Ok(());
             }
             // Traffic goes on from the last snapshot.
@@ -87,36 +70,24 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
 }
 
 impl Web {
-    fn start(state: State, listeners: &[TcpListener]) -> Result<Self, RunError> {
-        let count = workers::count();
+    fn start(state: State, listeners: &[TcpListener]) -> Result<Self, RoleError> {
         let connections = state.snapshot.target.limits.connections;
-        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         let shared = Shared::new(state);
-        let (draining, draining_of) = watch::channel(false);
-        let (mut threads, mut counts) = (Vec::new(), Vec::new());
-        for index in 0..count {
-            let own = Arc::new(Counts::default());
-            counts.push(Arc::clone(&own));
-            let clones = listeners.iter().map(TcpListener::try_clone);
+        let crew = Crew::start("web", connections, |place| {
+            let listeners = listeners.iter().map(TcpListener::try_clone);
+            let listeners = listeners.collect::<Result<_, _>>()?;
             let parts = Parts {
                 shared: shared.clone(),
-                counts: own,
-                listeners: clones.collect::<Result<_, _>>()?,
-                draining: draining_of.clone(),
-                connections: (connections / count).max(1),
+                listeners,
+                place,
             };
-            threads.push(workers::start("web", index, move || worker::run(parts))?);
-        }
-        Ok(Self {
-            shared,
-            threads,
-            counts,
-            draining,
-        })
+            Ok(move || worker::run(parts))
+        })?;
+        Ok(Self { shared, crew })
     }
 
     fn answer(&self, about: About) -> String {
-        let total = counts::total(&self.counts);
+        let total = self.crew.total();
         let state = self.shared.load();
         match about {
             About::Status => {
@@ -138,19 +109,6 @@ impl Web {
                 text.sample(name, "", state.ready());
                 text.into_text()
             }
-        }
-    }
-
-    /// Lets open requests finish, up to the deadline.
-    async fn drain(self, deadline: Duration) {
-        self.draining.send_replace(true);
-        let finished = async {
-            while !self.threads.iter().all(JoinHandle::is_finished) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if tokio::time::timeout(deadline, finished).await.is_err() {
-            tracing::warn!("requests were still open at the end of the drain");
         }
     }
 }

@@ -14,8 +14,8 @@ use http::deadline::Watch;
 use http::front::{self, Accepted};
 use http::pool::Pool;
 use http::server::Connection;
+use http::workers::Place;
 use process::snapshot::Shared;
-use tokio::sync::watch;
 
 use crate::exchange;
 use crate::state::State;
@@ -46,18 +46,17 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) shared: Shared<State>,
-    pub(crate) counts: Arc<Counts>,
     pub(crate) listeners: Vec<TcpListener>,
-    pub(crate) draining: watch::Receiver<bool>,
-    pub(crate) connections: usize,
+    pub(crate) place: Place,
 }
 
 /// The thread's whole life: ends when it was told to drain and the last connection is closed.
 pub(crate) async fn run(parts: Parts) {
+    let place = parts.place;
     let state = parts.shared.load();
     let worker = Rc::new(Worker {
         watch: Watch::new(),
-        counts: parts.counts,
+        counts: place.counts,
         turn: Cell::new(0),
         shared: parts.shared,
         view: RefCell::new(Rc::new(View {
@@ -86,8 +85,8 @@ pub(crate) async fn run(parts: Parts) {
     front::run(
         &worker.watch,
         listeners,
-        parts.connections,
-        parts.draining,
+        place.connections,
+        place.draining,
         serve,
     )
     .await;
