@@ -86,17 +86,12 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
 /// Takes a snapshot up, unless it goes back behind a change of primary.
 fn replace(shared: &Shared<Snapshot>, new: Snapshot, voice: &Voice) -> Result<(), String> {
     let old = shared.load();
-    let (now, then) = (new.servers.generation, old.servers.generation);
-    if now < then {
-        let why = format!("generation {now} is older than {then}, which is obeyed");
-        voice.event(
-            Severity::Error,
-            "sql-router",
-            "generation-refused",
-            why.clone(),
-        );
+    if let Err(why) = check(&old, &new) {
+        let kind = "generation-refused";
+        voice.event(Severity::Error, "sql-router", kind, why.clone());
         return Err(why);
     }
+    let now = new.servers.generation;
     if new.servers.primary != old.servers.primary {
         let what = match &new.servers.primary {
             Some(member) => format!("writes go to {member} (generation {now})"),
@@ -106,4 +101,34 @@ fn replace(shared: &Shared<Snapshot>, new: Snapshot, voice: &Voice) -> Result<()
     }
     shared.store(new);
     Ok(())
+}
+
+fn check(old: &Snapshot, new: &Snapshot) -> Result<(), String> {
+    let (now, then) = (new.servers.generation, old.servers.generation);
+    match now < then {
+        true => Err(format!(
+            "generation {now} is older than {then}, which is obeyed"
+        )),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_never_goes_back() {
+        let snapshot = |generation: u64| -> Snapshot {
+            let text = format!(
+                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"causal_wait":1,"hold":1,"max_lag":1}},
+                "servers":{{"generation":{generation},"primary":null,"replicas":[]}},
+                "service_user":"s","service_password_file":"/p"}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(check(&snapshot(2), &snapshot(2)).is_ok());
+        assert!(check(&snapshot(2), &snapshot(3)).is_ok());
+        assert!(check(&snapshot(2), &snapshot(1)).is_err());
+    }
 }

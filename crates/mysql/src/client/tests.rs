@@ -1,6 +1,7 @@
 //! The client against a server of recorded bytes. The real server stands in `sql-router`'s tests.
 
 use super::*;
+use crate::auth;
 
 /// A server that says `greeting`, reads the login, then says `rest`.
 async fn against(greeting: Vec<u8>, rest: Vec<u8>) -> Result<Connection, ConnectError> {

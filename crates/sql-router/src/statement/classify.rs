@@ -8,6 +8,7 @@
 use super::class::{Class, Kind, Pins, Reason};
 use super::functions::{is_keyword, is_safe_call, is_safe_variable, is_system_schema};
 use super::lexer::{Lexer, Token};
+use super::verb::{Verb, equals, show, verb_of};
 
 /// What `text` is. Where the server's SQL mode decides how quotes are read, both ways must agree.
 pub fn classify(text: &[u8]) -> Class {
@@ -38,38 +39,6 @@ fn read(text: &[u8], backslash: bool) -> Class {
         walk.object(Reason::ExecutableComment);
     }
     walk.class()
-}
-
-/// What a statement begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    /// SELECT, WITH, VALUES, or a parenthesis before them.
-    Select,
-    /// EXPLAIN, DESCRIBE: what follows decides.
-    Explain,
-    /// DESCRIBE of a table.
-    Describe,
-    /// SHOW: its next word decides.
-    Show,
-    ShowSafe,
-    ShowLast,
-    ShowOther,
-    Set,
-    SetStatement,
-    /// SET PASSWORD, SET DEFAULT ROLE: `user@host` is no variable.
-    SetAccount,
-    Use,
-    Transaction,
-    Create,
-    Call,
-    /// FLUSH: of tables, perhaps with a lock.
-    Flush,
-    Kill,
-    /// Writes data, or reads and writes, and may use variables.
-    Write,
-    /// DDL, accounts and others where `@` stands between user and host.
-    Define,
-    Unknown,
 }
 
 /// Goes over the tokens once, keeping the two before.
@@ -355,84 +324,6 @@ fn is(token: Option<Token<'_>>, word: &str) -> bool {
 fn locks(before: Option<Token<'_>>, word: &[u8]) -> bool {
     is(before, "for") && equals(word, &["update", "share"])
         || is(before, "lock") && equals(word, &["in"])
-}
-
-fn equals(word: &[u8], any: &[&str]) -> bool {
-    any.iter()
-        .any(|one| word.eq_ignore_ascii_case(one.as_bytes()))
-}
-
-fn verb_of(word: &[u8]) -> Verb {
-    const VERBS: &[(&[&str], Verb)] = &[
-        (&["select", "with", "values"], Verb::Select),
-        (&["explain", "describe", "desc"], Verb::Explain),
-        (&["show"], Verb::Show),
-        (&["set"], Verb::Set),
-        (&["use"], Verb::Use),
-        (
-            &[
-                "begin",
-                "start",
-                "commit",
-                "rollback",
-                "savepoint",
-                "release",
-                "xa",
-            ],
-            Verb::Transaction,
-        ),
-        (&["create"], Verb::Create),
-        (&["call", "execute"], Verb::Call),
-        (&["flush"], Verb::Flush),
-        (&["kill"], Verb::Kill),
-        (
-            &[
-                "insert", "update", "delete", "replace", "load", "do", "truncate",
-            ],
-            Verb::Write,
-        ),
-        (
-            &[
-                "alter", "drop", "rename", "grant", "revoke", "analyze", "optimize", "repair",
-            ],
-            Verb::Define,
-        ),
-    ];
-    VERBS
-        .iter()
-        .find(|(words, _)| equals(word, words))
-        .map_or(Verb::Unknown, |(_, verb)| *verb)
-}
-
-/// SHOW whose answer comes from replicated definitions; MariaDB KB, "SHOW".
-fn show(word: &[u8]) -> Verb {
-    const SAFE: &[&str] = &[
-        "tables",
-        "columns",
-        "fields",
-        "index",
-        "indexes",
-        "keys",
-        "create",
-        "databases",
-        "schemas",
-        "table",
-        "collation",
-        "character",
-        "charset",
-        "engines",
-        "triggers",
-        "procedure",
-        "function",
-        "events",
-    ];
-    if equals(word, SAFE) {
-        Verb::ShowSafe
-    } else if equals(word, &["warnings", "errors", "count"]) {
-        Verb::ShowLast
-    } else {
-        Verb::ShowOther
-    }
 }
 
 #[cfg(test)]

@@ -6,3 +6,4 @@ pub mod classify;
 mod functions;
 pub(crate) mod kill;
 mod lexer;
+mod verb;
