@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 
+/// File in the state directory that names the runtime directory.
+const RUNTIME_NOTE: &str = "runtime";
+
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -93,8 +96,10 @@ impl StateDir {
             builder.create(&directory).map_err(failed(&directory))?;
         }
         probe_space(&root)?;
-        let runtime = runtime_of(&root);
+        let runtime = choose_runtime(&root);
         claim_runtime(&runtime)?;
+        let note = root.join(RUNTIME_NOTE);
+        fs::write(&note, runtime.as_os_str().as_encoded_bytes()).map_err(failed(&note))?;
         Ok(Self {
             root,
             runtime,
@@ -119,9 +124,17 @@ impl Drop for StateDir {
     }
 }
 
-/// Where the sockets of a site with this state are: the same for everybody who asks.
+/// Where the sockets of a site with this state are. Written down, because whoever asks may have another
+/// environment than the site was started with.
 pub fn runtime_of(root: &Path) -> PathBuf {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    match fs::read_to_string(root.join(RUNTIME_NOTE)) {
+        Ok(noted) => noted.into(),
+        Err(_) => choose_runtime(&root),
+    }
+}
+
+fn choose_runtime(root: &Path) -> PathBuf {
     let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
     let name: String = digest
         .iter()

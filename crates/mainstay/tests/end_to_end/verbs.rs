@@ -1,9 +1,10 @@
 //! `status`, `logs`, metrics and events of a running site.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::client::Client;
-use crate::harness::{Prepared, TWO_APP_SERVERS, text, wait};
+use crate::harness::{Prepared, TWO_APP_SERVERS, mainstay, text, wait};
 
 #[test]
 fn a_running_site_can_be_looked_at() {
@@ -87,4 +88,24 @@ fn events_say_what_happened_and_why() {
         ];
         told.iter().all(|what| events.contains(what)).then_some(())
     });
+}
+
+#[test]
+fn logs_can_be_followed() {
+    let site = Prepared::new(TWO_APP_SERVERS).up();
+    let mut following = mainstay()
+        .current_dir(site.path())
+        .args(["logs", "-f", "-n", "0", "app-1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    site.kill_all(&site.pids("app-1", "app/1"));
+    // Blocks until the line comes; the test runner ends a test that waits for ever.
+    let line = lines
+        .map_while(Result::ok)
+        .find(|line| line.contains("app-1/app-1"));
+    assert!(line.unwrap().ends_with("test app: listening"));
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
