@@ -9,7 +9,7 @@ use http::exchange;
 use http::head::traits::Traits;
 use http::retry::{Attempt, Verdict, is_harmless, verdict};
 use http::server::Connection;
-use http::{Fault, Kind, Phase};
+use http::{Fault, Kind, Phase, Side};
 
 use crate::answer;
 use crate::exchange::Outcome;
@@ -82,11 +82,13 @@ pub(crate) async fn forward(
                 fresh = false;
             }
             Verdict::GiveUp => {
-                let name = snapshot
-                    .instances
-                    .get(index)
-                    .map_or("", |it| it.name.as_str());
-                tracing::info!("instance {name}: {fault}");
+                if fault.side == Side::Upstream {
+                    let name = snapshot
+                        .instances
+                        .get(index)
+                        .map_or("", |it| it.name.as_str());
+                    tracing::info!("instance {name}: {fault}");
+                }
                 let harmless = attempt.replayable && is_harmless(&attempt, &fault);
                 let status = if harmless { NOBODY } else { fault.status() };
                 let text = format!("{fault}\n");
