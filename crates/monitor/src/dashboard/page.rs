@@ -20,13 +20,15 @@ pub(super) struct Asset {
     text: &'static str,
 }
 
-pub(super) const ASSETS: [Asset; 8] = [
+pub(super) const ASSETS: [Asset; 10] = [
     asset("/", HTML, include_str!("assets/page.html")),
     asset("/page.css", CSS, include_str!("assets/page.css")),
     asset("/page.js", JS, include_str!("assets/page.js")),
     asset("/picture.js", JS, include_str!("assets/picture.js")),
+    asset("/layout.js", JS, include_str!("assets/layout.js")),
     asset("/charts.js", JS, include_str!("assets/charts.js")),
     asset("/tables.js", JS, include_str!("assets/tables.js")),
+    asset("/elements.js", JS, include_str!("assets/elements.js")),
     asset("/words.js", JS, include_str!("assets/words.js")),
     asset("/icon.svg", SVG, include_str!("assets/icon.svg")),
 ];
