@@ -19,10 +19,11 @@ use telemetry::metrics::Exposition;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
-use crate::local::UpError;
-use crate::local::running::{Known, Running};
+use crate::known::Known;
+use crate::local::Running;
 use crate::role_process::RoleState;
 use crate::statuses;
+use crate::up_error::UpError;
 
 /// Name of the socket in the runtime directory.
 pub const SOCKET: &str = "admin.sock";

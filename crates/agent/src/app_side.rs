@@ -16,8 +16,8 @@ use site::target::{AppTarget, ServerTarget, Target};
 use telemetry::Event;
 use tokio::sync::{mpsc, watch};
 
-use crate::local::UpError;
 use crate::state_dir::StateDir;
+use crate::up_error::UpError;
 
 /// The prefix of an environment value that names a secret.
 const SECRET: &str = site::target::SECRET_PREFIX;

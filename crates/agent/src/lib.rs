@@ -8,6 +8,7 @@
 // the life of a site
 pub mod local;
 pub mod progress;
+mod up_error;
 
 // what is claimed before anything runs
 mod listeners;
@@ -18,6 +19,7 @@ mod app_side;
 mod role_process;
 
 // what each is told, and what all of it looks like
+mod known;
 mod statuses;
 mod wiring;
 

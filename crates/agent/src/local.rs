@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use cluster::{Cluster, Secrets, keys};
 use process::spawn::Spawner;
@@ -20,10 +20,15 @@ use crate::listeners;
 use crate::progress::Progress;
 use crate::state_dir::StateDir;
 
+use self::teller::Teller;
+
 mod bring_up;
-pub(crate) mod running;
+mod running;
+mod teller;
 
 pub use running::Running;
+
+pub use crate::up_error::UpError;
 
 /// Events on their way to the log.
 const EVENTS: usize = 1024;
@@ -39,63 +44,11 @@ pub struct Options {
     pub https: SocketAddr,
 }
 
-/// Why a site could not be started. Everything is stopped again.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub struct UpError {
-    pub what: String,
-    /// What the operator does next; empty when the message says it.
-    pub next: String,
-}
-
-impl UpError {
-    pub(crate) fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            next: next.into(),
-        }
-    }
-}
-
 /// Key `site/network`: kept, so that addresses are the same at every start.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Network {
     network: [u8; 3],
-}
-
-/// Tells a start's steps to whoever shows them.
-#[derive(Debug)]
-pub(crate) struct Teller {
-    to: mpsc::Sender<Progress>,
-    started: Instant,
-}
-
-impl Teller {
-    pub(crate) async fn tell(&self, progress: Progress) {
-        if self.to.send(progress).await.is_err() {
-            tracing::debug!("nobody watches the start");
-        }
-    }
-
-    pub(crate) async fn begin(&self, step: &str) -> Instant {
-        self.tell(Progress::Begin {
-            step: step.to_owned(),
-        })
-        .await;
-        Instant::now()
-    }
-
-    pub(crate) async fn done(&self, step: &str, since: Instant, detail: impl Into<String>) {
-        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (step, detail) = (step.to_owned(), detail.into());
-        self.tell(Progress::Done {
-            step,
-            detail,
-            took_ms,
-        })
-        .await;
-    }
 }
 
 /// Starts the site; returns when it answers, or with everything stopped.
@@ -233,30 +186,3 @@ fn leash(mark: &str) -> std::io::Result<Child> {
     }
     Ok(leash)
 }
-
-/// Milliseconds since a start, for `Ready`.
-pub(crate) fn ms_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Names for which the site's certificate is made.
-pub(crate) fn certificate(
-    running: &Running,
-    now: SystemTime,
-) -> Result<Option<certs::local::Local>, UpError> {
-    let mut balancers = running
-        .target
-        .servers
-        .values()
-        .filter_map(|s| s.balancer.as_ref());
-    let Some(balancer) = balancers.next() else {
-        return Ok(None);
-    };
-    let dir = running.state.root.join("certificates");
-    certs::local::ensure(&dir, &running.target.site, &balancer.domains, now)
-        .map(Some)
-        .map_err(|e| UpError::new(e.to_string(), ""))
-}
-
-/// How long a start may take before it is called failed.
-pub(crate) const START: Duration = Duration::from_secs(120);

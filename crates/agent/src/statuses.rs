@@ -13,7 +13,7 @@ use site::target::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::local::running::{Known, Role, locked};
+use crate::known::{Known, Role, locked};
 use crate::role_process::{RoleState, now_ms};
 
 /// Before anything was seen.

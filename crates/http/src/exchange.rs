@@ -5,17 +5,13 @@ use crate::body::{Framing, framing};
 use crate::client::{self, Times, Upstream};
 use crate::copy::Copy;
 use crate::fault::{Fault, Kind, Phase};
+use crate::head::forwarded::NOT_HANDLED;
 use crate::head::traits::Traits;
 use crate::head::write::{self, After};
 use crate::head::{self, ResponseHead, Storage};
 use crate::limits;
 use crate::server::Connection;
 use crate::upgrade;
-
-/// A field of a response from one of ours to another: "nothing was done with this request, ask
-/// elsewhere". A web server whose instances are all dead sends it, so that its balancer can do better
-/// than pass on the error. Never goes on to a client, and is not believed of an application.
-pub const NOT_HANDLED: &str = "Mainstay-Not-Handled";
 
 /// A response that was (at least begun to be) relayed.
 #[derive(Debug, Clone, Copy)]

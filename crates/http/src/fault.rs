@@ -31,7 +31,7 @@ pub enum Kind {
     Malformed(&'static str),
     TooLarge(&'static str),
     Unsupported(&'static str),
-    /// The upstream says that it did nothing with the request (`exchange::NOT_HANDLED`).
+    /// The upstream says that it did nothing with the request (`head::forwarded::NOT_HANDLED`).
     NotHandled,
     Io(io::ErrorKind),
 }

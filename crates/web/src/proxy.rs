@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// The status that says: nothing was done with this request, or nothing that cannot be done again.
 const NOBODY: u16 = 503;
-/// See `http::exchange::NOT_HANDLED`.
+/// See `http::head::forwarded::NOT_HANDLED`.
 const NOT_HANDLED_FIELDS: &str = "Mainstay-Not-Handled: 1\r\nRetry-After: 1\r\n";
 
 /// A request as it goes to an instance.

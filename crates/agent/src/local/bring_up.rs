@@ -8,15 +8,19 @@ use site::name::ServerName;
 use telemetry::Severity;
 use tokio::sync::watch;
 
-use super::running::{Role, Running, locked};
-use super::{START, Teller, UpError, certificate, ms_since};
+use super::running::Running;
+use super::teller::{Teller, ms_since};
 use crate::app_side::{AppSide, last_lines};
+use crate::known::{Role, locked};
 use crate::progress::Ready;
 use crate::role_process::{Keeper, Parts, RoleState};
+use crate::up_error::UpError;
 use crate::{admin, statuses};
 
 /// The app's own keeper says first why it is late.
 const LEEWAY: Duration = Duration::from_millis(300);
+/// How long a start may take before it is called failed.
+const START: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -466,4 +470,20 @@ async fn first_page(running: &Running) -> Result<(), UpError> {
             _ => tokio::time::sleep(LOOK).await,
         }
     }
+}
+
+/// Names for which the site's certificate is made.
+fn certificate(running: &Running, now: SystemTime) -> Result<Option<certs::local::Local>, UpError> {
+    let mut balancers = running
+        .target
+        .servers
+        .values()
+        .filter_map(|s| s.balancer.as_ref());
+    let Some(balancer) = balancers.next() else {
+        return Ok(None);
+    };
+    let dir = running.state.root.join("certificates");
+    certs::local::ensure(&dir, &running.target.site, &balancer.domains, now)
+        .map(Some)
+        .map_err(|e| UpError::new(e.to_string(), ""))
 }

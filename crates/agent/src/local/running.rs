@@ -1,14 +1,10 @@
 //! A running site: what is kept, what each part is told of the others, how it ends.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Child;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use app::instance::InstanceReport;
 use cluster::{Cluster, Secrets};
-use database::MemberReport;
 use monitor::status::{SiteStatus, State};
 use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
@@ -16,15 +12,16 @@ use site::Site;
 use site::name::ServerName;
 use site::target::Target;
 use telemetry::{Event, Severity};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::UpError;
 use crate::app_side::Instances;
+use crate::known::{Known, locked};
 use crate::listeners::Listeners;
 use crate::progress::Ready;
-use crate::role_process::{Asker, Hub, Keeper, RoleReport, now_ms};
+use crate::role_process::{Hub, Keeper, now_ms};
 use crate::state_dir::StateDir;
+use crate::up_error::UpError;
 use crate::{statuses, wiring};
 
 /// The least time between two observations of the whole site.
@@ -70,55 +67,6 @@ pub struct Running {
     leash: Child,
     /// Last: its lock is given up when everything else is gone.
     pub(crate) state: StateDir,
-}
-
-/// What the wiring and the status read: the latest report of everything.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) members: Mutex<Vec<watch::Receiver<MemberReport>>>,
-    pub(crate) instances: Mutex<BTreeMap<ServerName, Vec<watch::Receiver<InstanceReport>>>>,
-    pub(crate) roles: Mutex<Vec<Role>>,
-    pub(crate) release: Mutex<Option<(String, PathBuf)>>,
-    /// Something has changed.
-    pub(crate) changed: Notify,
-    pub(crate) observe: Notify,
-    pub(crate) serving: Mutex<bool>,
-}
-
-/// A role process, for those who look at it.
-#[derive(Debug, Clone)]
-pub(crate) struct Role {
-    pub(crate) server: ServerName,
-    pub(crate) role: &'static str,
-    pub(crate) report: watch::Receiver<RoleReport>,
-    pub(crate) asker: Asker,
-    pub(crate) snapshot: watch::Sender<Option<serde_json::Value>>,
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic elsewhere leaves the lists whole: each change is one assignment.
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-impl Known {
-    pub(crate) fn member_reports(&self) -> Vec<MemberReport> {
-        locked(&self.members)
-            .iter()
-            .map(|report| report.borrow().clone())
-            .collect()
-    }
-
-    pub(crate) fn instance_reports(&self, server: &ServerName) -> Vec<InstanceReport> {
-        let instances = locked(&self.instances);
-        let of = instances.get(server).into_iter().flatten();
-        of.map(|report| report.borrow().clone()).collect()
-    }
-
-    pub(crate) fn roles(&self) -> Vec<Role> {
-        locked(&self.roles).clone()
-    }
 }
 
 impl Running {

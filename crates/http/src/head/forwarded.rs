@@ -3,6 +3,11 @@
 use super::Fields;
 use super::fields::list_has;
 
+/// A field of a response from one of ours to another: "nothing was done with this request, ask
+/// elsewhere". A web server whose instances are all dead sends it, so that its balancer can do better
+/// than pass on the error. Never goes on to a client, and is not believed of an application.
+pub const NOT_HANDLED: &str = "Mainstay-Not-Handled";
+
 /// Fields of one connection only (RFC 9110 section 7.6.1), besides those that `Connection` names.
 const HOP_BY_HOP: [&str; 8] = [
     "connection",

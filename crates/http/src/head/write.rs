@@ -3,10 +3,9 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use super::forwarded::{Hop, is_disguised, is_forwarding};
+use super::forwarded::{Hop, NOT_HANDLED, is_disguised, is_forwarding};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
-use crate::exchange::NOT_HANDLED;
 
 /// Where a request comes from, as we tell those behind us.
 #[derive(Debug, Clone, Copy)]
