@@ -330,5 +330,10 @@ fn every_kind_of_event_and_alert_is_listed() {
     for word in ["info", "warning", "error", "lowercase"] {
         found.remove(word);
     }
-    same("events.md", &listed("events.md"), &found);
+    // A kind may be far from its severity: it is enough that the code has the word.
+    let listed = listed("events.md");
+    let code = code().concat();
+    let written = |kind: &&String| code.contains(&format!("\"{kind}\""));
+    found.extend(listed.iter().filter(written).cloned());
+    same("events.md", &listed, &found);
 }
