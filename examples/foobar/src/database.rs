@@ -69,7 +69,7 @@ impl Database {
             let welcome = "Welcome! Leave a message and see who wrote it down.";
             let insert = "INSERT INTO messages (author, text, server) VALUES (?, ?, ?)";
             connection
-                .exec_drop(insert, ("Foobar", welcome, "-"))
+                .exec_drop(insert, ("Foobar", welcome, "the migration"))
                 .await?;
         }
         Ok(())

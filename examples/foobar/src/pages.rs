@@ -120,7 +120,10 @@ pub(crate) async fn about(State(app): State<Arc<App>>, headers: HeaderMap) -> Pa
         (
             "Instance",
             app.instance.clone(),
-            format!("asked {visits} times so far"),
+            match visits {
+                1 => "asked for the first time".to_owned(),
+                visits => format!("asked {visits} times so far"),
+            },
         ),
         (
             "Release",
@@ -138,7 +141,7 @@ pub(crate) async fn about(State(app): State<Arc<App>>, headers: HeaderMap) -> Pa
             how(reader.read_only).to_owned(),
         ),
         ("You", client, format!("over {scheme}")),
-        ("Request", id, "found in every log by this id".to_owned()),
+        ("Request", id, "found in the access log".to_owned()),
     ];
     let mut table = String::new();
     for (what, who, remark) in rows {

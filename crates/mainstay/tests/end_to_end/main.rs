@@ -9,6 +9,7 @@
     reason = "a test that cannot go on must end, and says why"
 )]
 
+mod alerts;
 mod bad_starts;
 mod client;
 mod harness;
