@@ -38,6 +38,7 @@ pub mod topology;
 mod audit;
 mod check_target;
 mod derive;
+mod not_yet;
 mod presets;
 pub mod target;
 
@@ -46,6 +47,7 @@ pub use audit::{Finding, Findings, Kind, Severity, audit};
 pub use check_target::{Defect, check_target};
 pub use derive::{Ground, derive};
 pub use load::load;
+pub use not_yet::not_yet;
 pub use parse::{Parsed, parse, text_of};
 pub use presets::{PRESETS, Preset, preset};
 pub use problem::{Code, Problem};

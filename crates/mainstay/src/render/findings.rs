@@ -132,6 +132,7 @@ pub(crate) fn findings(site: &Site, findings: &[Finding], style: Style) -> Strin
     );
     if findings.is_empty() {
         push(&mut out, "The audit found nothing to mend.");
+        out.push_str(&not_yet(site, style));
         return out;
     }
     for kind in [Kind::SinglePoint, Kind::Security, Kind::Monitoring] {
@@ -151,6 +152,20 @@ pub(crate) fn findings(site: &Site, findings: &[Finding], style: Style) -> Strin
         &mut out,
         &format!("{}.", counted(findings.len(), "finding")),
     );
+    out.push_str(&not_yet(site, style));
+    out
+}
+
+/// What the file asks for in vain.
+fn not_yet(site: &Site, style: Style) -> String {
+    let missing = site::not_yet(site);
+    if missing.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("\n{}\n", style.bold("Not in this version yet"));
+    for sentence in missing {
+        push(&mut out, &format!("  - {sentence}"));
+    }
     out
 }
 
@@ -241,7 +256,7 @@ pub(crate) fn invalid_as_json(file: &str, problems: &[Problem]) -> Value {
 }
 
 /// `check --json` for a valid file.
-pub(crate) fn valid_as_json(file: &str, findings: &[Finding]) -> Value {
+pub(crate) fn valid_as_json(file: &str, site: &Site, findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings
         .iter()
         .map(|finding| {
@@ -257,7 +272,10 @@ pub(crate) fn valid_as_json(file: &str, findings: &[Finding]) -> Value {
             })
         })
         .collect();
-    json!({ "file": file, "valid": true, "problems": [], "findings": findings })
+    json!({
+        "file": file, "valid": true, "problems": [], "findings": findings,
+        "not_yet": site::not_yet(site),
+    })
 }
 
 /// Lines end without blanks.

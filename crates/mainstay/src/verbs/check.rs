@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         }
         Ok(site) => {
             let found = site::audit(site);
-            let json = findings::valid_as_json(&file, &found);
+            let json = findings::valid_as_json(&file, site, &found);
             (
                 findings::findings(site, &found, style),
                 json,

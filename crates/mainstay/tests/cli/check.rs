@@ -20,12 +20,7 @@ fn textbook_as_json() {
 fn three_servers_is_clean() {
     let directory = in_empty_directory();
     mainstay(&directory, &["init", "--preset", "three-servers"]);
-    insta::assert_snapshot!(shown(&mainstay(&directory, &["check"])), @r"
-    status 0
-    ── stdout
-    site.toml is valid: foobar, 3 servers: 2 balancer, 2 web, 2 app, 2 database (1 primary, 1 replica), 3 coordinator.
-    The audit found nothing to mend.
-    ");
+    insta::assert_snapshot!(shown(&mainstay(&directory, &["check"])));
 }
 
 #[test]
