@@ -274,8 +274,7 @@ fn replicas(look: &Look<'_>, found: &mut Vec<Condition>) {
             None => look.max_lag,
         };
         if lag > bound {
-            let behind = lag.as_secs_f64();
-            let what = format!("{subject} is {behind:.1} s behind its primary");
+            let what = format!("{subject} is {} behind its primary", rough(lag));
             add(Kind::ReplicaLags, what);
         }
     }
@@ -324,6 +323,13 @@ fn crash_loops(look: &Look<'_>, found: &mut Vec<Condition>) {
         for kind in [Kind::InstanceCrashLooping, Kind::ProcessCrashLooping] {
             look.unseen(kind, &seen, found);
         }
+    }
+}
+
+fn rough(lag: Duration) -> String {
+    match lag.as_secs() {
+        0..120 => format!("{:.1} s", lag.as_secs_f64()),
+        seconds => format!("{} min", seconds / 60),
     }
 }
 

@@ -12,6 +12,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
+pub(super) const NO_TOKEN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
 /// One file: its path, its type, its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asset {
@@ -33,7 +36,8 @@ pub(super) const ASSETS: [Asset; 10] = [
     asset("/icon.svg", SVG, include_str!("assets/icon.svg")),
 ];
 
-/// What those without the token see; it needs nothing else, not even the style.
+/// What those without the token see. It has its style in it, since they get no other file, and nothing
+/// that anybody else wrote.
 pub(super) const NO_TOKEN: &str = include_str!("assets/no_token.html");
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -51,7 +55,7 @@ impl IntoResponse for Asset {
     }
 }
 
-/// For every answer. Nothing is kept: the page is small, and what it shows is old in a second.
+/// For every answer that has none of its own. Nothing is kept: the page is small, and what it shows is old in a second.
 pub(super) fn guard(headers: &mut HeaderMap) {
     let headers_of_all = [
         (CONTENT_SECURITY_POLICY, POLICY),
@@ -61,6 +65,64 @@ pub(super) fn guard(headers: &mut HeaderMap) {
         (X_FRAME_OPTIONS, "DENY"),
     ];
     for (name, value) in headers_of_all {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ASSETS;
+
+    /// Names in a site file and reasons of processes can hold anything: they must enter the page as
+    /// text. And the policy above forbids what is inline or from elsewhere, silently.
+    #[test]
+    fn the_page_makes_no_markup_of_text_and_asks_nobody_else() {
+        let markup = [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ];
+        let inline = [
+            " style=",
+            " onclick=",
+            "<style",
+            "javascript:",
+            "//cdn",
+            "@import",
+        ];
+        for asset in ASSETS {
+            for forbidden in markup.iter().chain(&inline) {
+                assert!(
+                    !asset.text.contains(forbidden),
+                    "{}: {forbidden}",
+                    asset.path
+                );
+            }
+            let elsewhere = asset.text.replace("http://www.w3.org/2000/svg", "");
+            assert!(
+                !elsewhere.contains("http://") && !elsewhere.contains("https://"),
+                "{}",
+                asset.path
+            );
+        }
+    }
+
+    #[test]
+    fn every_module_that_is_imported_is_served() {
+        for asset in ASSETS {
+            let imported = asset.text.split("from \"./").skip(1);
+            for name in imported.filter_map(|rest| rest.split('"').next()) {
+                let path = format!("/{name}");
+                assert!(
+                    ASSETS.iter().any(|asset| asset.path == path),
+                    "{}: {name}",
+                    asset.path
+                );
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, Request, State};
-use axum::http::header::{ACCEPT, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::Sse;
@@ -15,7 +17,7 @@ use telemetry::Secret;
 use tokio::sync::Semaphore;
 
 use super::live;
-use super::page::{ASSETS, NO_TOKEN, guard};
+use super::page::{ASSETS, NO_TOKEN, NO_TOKEN_POLICY, guard};
 use super::token::{self, Shown};
 use crate::alert::state::Alert;
 use crate::limits::Limits;
@@ -111,7 +113,8 @@ fn refuse(headers: &HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"mainstay\"")];
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        (StatusCode::UNAUTHORIZED, challenge, Html(NO_TOKEN)).into_response()
+        let policy = [(CONTENT_SECURITY_POLICY, NO_TOKEN_POLICY)];
+        (StatusCode::UNAUTHORIZED, challenge, policy, Html(NO_TOKEN)).into_response()
     } else {
         let text = "the token is missing or wrong; `mainstay status` prints the link that has it\n";
         (StatusCode::UNAUTHORIZED, challenge, text).into_response()

@@ -31,11 +31,12 @@ export class Plot {
   constructor({ lines, unit, log = false, height = HEIGHT, least = 1 }) {
     Object.assign(this, { lines, unit, log, height, least, width: 300, steps: [] });
     this.grid = svg("g", { class: "grid" });
+    this.labels = svg("g", { class: "grid" });
     this.paths = lines.map(({ kind }) => svg("path", { class: `line ${kind}` }));
     this.areas = lines.map(({ kind, area }) => area && svg("path", { class: `area ${kind}` }));
     this.cursor = svg("line", { class: "cursor", y1: 0, y2: height, hidden: "" });
     this.element = svg("svg", { class: "plot", height, "aria-hidden": "true" },
-      this.grid, ...this.areas.filter(Boolean), ...this.paths, this.cursor);
+      this.grid, ...this.areas.filter(Boolean), ...this.paths, this.labels, this.cursor);
     new ResizeObserver(([entry]) => {
       this.width = Math.max(120, entry.contentRect.width);
       this.draw();
@@ -52,7 +53,8 @@ export class Plot {
     if (!this.until) return;
     const values = this.lines.map((line) => this.steps.map((step) => line.of(step.points)));
     const top = nice(Math.max(this.least, ...values.flat().filter((value) => value != null)), this.log);
-    const bottom = this.log ? this.least / 10 : 0;
+    const lowest = Math.min(top, ...values.flat().filter((value) => value > 0));
+    const bottom = this.log ? Math.min(top / 10, 10 ** Math.floor(Math.log10(lowest))) : 0;
     const x = (at) => this.width * (1 - (this.until - at) / WINDOW);
     const y = (value) => {
       const share = this.log
@@ -97,12 +99,13 @@ export class Plot {
     const key = marks.join() + this.width;
     if (this.drawn === key) return;
     this.drawn = key;
-    this.grid.replaceChildren(...marks.flatMap((value, index) => {
-      const at = y(value).toFixed(1);
-      const line = svg("line", { x1: 0, x2: this.width, y1: at, y2: at });
-      const labelled = this.log || index === 0;
-      return labelled ? [line, svg("text", { x: 0, y: at - 2.5 }, this.unit(value))] : [line];
-    }), svg("line", { class: "base", x1: 0, x2: this.width, y1: this.height - 0.5, y2: this.height - 0.5 }));
+    const line = (at, kind) => svg("line", { class: kind, x1: 0, x2: this.width, y1: at, y2: at });
+    this.grid.replaceChildren(
+      ...marks.map((value) => line(y(value).toFixed(1))), line(this.height - 0.5, "base"));
+    // Above the lines, so that none runs through a figure.
+    const labelled = this.log ? marks : marks.slice(0, 1);
+    this.labels.replaceChildren(...labelled.map((value) =>
+      svg("text", { x: 0, y: (y(value) - 2.5).toFixed(1) }, this.unit(value))));
   }
 
   point(at) {

@@ -46,27 +46,28 @@ export function chips(server) {
 }
 
 const GAP = 14;
+/** The least width at which names and states of four tiers fit side by side. */
+export const NARROW = 860;
 
 /** Boxes by key (`x y w h`), lines as paths, and the size of it all. */
 export function layout({ balancers, apps, members }, width) {
-  return width < 720
+  return width < NARROW
     ? narrow({ balancers, apps, members }, width)
     : wide({ balancers, apps, members }, width);
 }
 
 function wide({ balancers, apps, members }, width) {
   const compact = apps.length > 6;
-  const spare = width - 720;
+  const spare = width - NARROW;
   const col = {
     visitors: { x: 0, w: 92 },
-    balancers: { x: 130 + spare * 0.08, w: 138 + spare * 0.05 },
-    apps: { x: 330 + spare * 0.24, w: 206 + spare * 0.16 },
-    bus: 566 + spare * 0.49,
-    members: { x: 596 + spare * 0.62, w: 124 + spare * 0.1 },
+    balancers: { x: 124 + spare * 0.12, w: 136 + spare * 0.07 },
+    apps: { x: 318 + spare * 0.33, w: 250 + spare * 0.12 },
+    bus: 606 + spare * 0.55,
+    members: { x: 690 + spare * 0.56, w: 170 + spare * 0.04 },
   };
   // Room for the arrow of replication and its label, to the right of the members.
-  const tail = width >= 1000 ? 118 : 0;
-  col.members.x -= tail * 0.2;
+  const tail = width >= 1120 ? 118 : 0;
   col.members.w = Math.min(col.members.w, width - tail - col.members.x);
   const heights = { balancers: 58, apps: compact ? 34 : 64, members: members.length > 6 ? 44 : 58 };
   const gaps = { balancers: GAP, apps: compact ? 8 : GAP, members: tail ? 30 : 22 };
@@ -90,6 +91,7 @@ function wide({ balancers, apps, members }, width) {
   const right = (box) => ({ x: box.x + box.w, y: box.y + box.h / 2 });
   const left = (box) => ({ x: box.x, y: box.y + box.h / 2 });
   const bus = { x: col.bus, y: height / 2 };
+  const replicas = members.filter((m) => m.role === "replica").length;
   return {
     width, height, compact, boxes, bus,
     request: (a, b) => curve(right(boxes.get(a)), left(boxes.get(b))),
@@ -97,7 +99,8 @@ function wide({ balancers, apps, members }, width) {
     access: (m) => curve(bus, left(boxes.get(m))),
     accessLabel: (m) => {
       const to = left(boxes.get(m));
-      return { x: to.x - 8, y: to.y - 7, anchor: "end" };
+      // Outside the curve, where nothing else runs.
+      return { x: to.x - 8, y: to.y < bus.y - 1 ? to.y - 7 : to.y + 16, anchor: "end" };
     },
     replication: (from, to, index) => {
       const [a, b] = [boxes.get(from), boxes.get(to)];
@@ -108,7 +111,10 @@ function wide({ balancers, apps, members }, width) {
       const out = 26 + 12 * index;
       const [p, q] = [right(a), right(b)];
       const x = p.x + out;
-      const label = { x: x + 9, y: q.y - Math.min(40, (q.y - p.y) / 2) + 4 };
+      // Right of all the arrows; with one, halfway.
+      const label = replicas > 1
+        ? { x: p.x + 26 + 12 * (replicas - 1) + 9, y: q.y + 4 }
+        : { x: x + 9, y: (p.y + q.y) / 2 + 4 };
       return { d: `M${p.x} ${p.y}H${x - 8}Q${x} ${p.y} ${x} ${p.y + 8}V${q.y - 8}Q${x} ${q.y} ${x - 8} ${q.y}H${q.x + 3}`, label };
     },
   };

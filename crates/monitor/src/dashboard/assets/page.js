@@ -6,7 +6,7 @@ import { html, say, state } from "./elements.js";
 import { memberMood } from "./layout.js";
 import { Picture } from "./picture.js";
 import { Log, endpoints, members, problems, servers } from "./tables.js";
-import { bytes, clock, duration, lag, milliseconds, number, percent } from "./words.js";
+import { bytes, clock, count, duration, lag, milliseconds, number, percent } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -97,7 +97,7 @@ const signals = [
     title: "Latency", hint: "of requests, in ten seconds",
     plots: [new Plot({
       lines: ["p99", "p95", "p50"].map((key) => ({ kind: key, of: most(key) })),
-      unit: milliseconds, log: true, least: 10,
+      unit: (ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`), log: true, least: 10,
     })],
     figure: (p) => {
       const [value, unit] = milliseconds(p.p95).split(" ");
@@ -108,13 +108,13 @@ const signals = [
   new Signal({
     title: "Saturation", hint: "statements per second",
     plots: [
-      new Plot({ lines: [{ kind: "o", area: true, of: most("open") }], unit: (v) => `${number(v)} open`, height: 36 }),
+      new Plot({ lines: [{ kind: "o", area: true, of: most("open") }], unit: (v) => `${v} open`, height: 36 }),
       new Plot({
         lines: [{ kind: "a", of: rate("sql_to_replica") }, { kind: "b", of: rate("sql_to_primary") }],
         unit: number, height: 44,
       }),
     ],
-    figure: (p) => ({ value: number(p.open), aside: "requests open" }),
+    figure: (p) => ({ value: count(p.open), aside: p.open === 1 ? "request open" : "requests open" }),
     parts: [
       { kind: "a", name: "to replicas", value: (p) => `${number(p.sql_to_replica)}/s` },
       { kind: "b", name: "to the primary", value: (p) => `${number(p.sql_to_primary)}/s` },

@@ -1,7 +1,7 @@
 // The picture of the site. Built anew when its parts or the room for it change; told new values otherwise.
 
 import { svg, say, set, shape } from "./elements.js";
-import { appMood, chips, layout, memberMood, processesOf, tiers } from "./layout.js";
+import { NARROW, appMood, chips, layout, memberMood, processesOf, tiers } from "./layout.js";
 import { clock, lag, mood, number, worst } from "./words.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -48,7 +48,7 @@ export class Picture {
 
   visitors({ balancers, apps }) {
     const { x, y, w, h } = this.place.boxes.get("visitors");
-    const middle = this.place.width < 720;
+    const middle = this.place.width < NARROW;
     const value = svg("text", { class: "big", x: middle ? x + w / 2 : x, y: y + h / 2 + 2 });
     const name = svg("text", { class: "quiet", x: middle ? x + w / 2 : x, y: y + h / 2 + 19 }, "requests/s");
     const group = svg("g", { class: middle ? "visitors middle" : "visitors" }, value, name);
@@ -189,14 +189,17 @@ export class Picture {
     const rail = svg("path", { class: `rail ${kind}`, d });
     const dots = svg("path", { class: `dots ${kind}`, d, "stroke-dasharray": `0 ${SPACING}` });
     this.lines.append(rail, dots);
+    // Each line at its own beat: dots in step would draw stripes.
     const run = dots.animate(
       [{ strokeDashoffset: SPACING }, { strokeDashoffset: 0 }], { duration: PACE, iterations: Infinity });
+    run.currentTime = (this.lines.childElementCount * 0.37 * PACE) % PACE;
+    const thin = this.place.compact ? 0.7 : 1;
     return (rate, mood) => {
       // Ten times the traffic is one step more, in width and in pace.
       const steps = Math.log10(1 + Math.max(0, rate ?? 0));
       set(rail, "class", `rail ${kind} ${mood}`);
-      rail.style.strokeWidth = `${(1.2 + steps * 0.9).toFixed(2)}px`;
-      dots.style.strokeWidth = `${(2.6 + steps * 0.8).toFixed(2)}px`;
+      rail.style.strokeWidth = `${(thin * (1.2 + steps * 0.9)).toFixed(2)}px`;
+      dots.style.strokeWidth = `${(thin * (2.6 + steps * 0.8)).toFixed(2)}px`;
       const moving = rate > 0.02 && !still.matches;
       dots.style.visibility = moving ? "visible" : "hidden";
       if (moving) run.updatePlaybackRate(0.5 + steps);
@@ -216,13 +219,14 @@ function memberWords(member, primary) {
   return primary ? `replica, ${lag(member.lag_ms)} behind` : "replica, no primary";
 }
 
-/** Chips side by side for as long as there is room; narrow glyphs are guessed at 6.3 units. */
+/** Chips side by side for as long as there is room, a glyph guessed at 6.5 units; in a row of one line
+    only those that are not well have words. */
 function chipsInto(row, list, room, compact) {
   row.replaceChildren();
   let x = 0;
   for (const { text, mood } of list) {
     const full = 18 + text.length * 6.5;
-    const short = x + full > room;
+    const short = x + full > room || (compact && mood === "ok");
     const chip = svg("g", { class: `chip ${mood}`, transform: `translate(${x} 0)` },
       svg("title", {}, text), svg("g", { transform: "scale(.8)" }, shape(mood)));
     if (!short) chip.append(svg("text", { x: 12, y: 8 }, text));

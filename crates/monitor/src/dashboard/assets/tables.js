@@ -3,13 +3,24 @@
 import { html, state, mark } from "./elements.js";
 import { clock, count, day, duration, lag, mood, number, plural } from "./words.js";
 
-/** Replaces the rows when they differ from what is shown. */
+/** Changes only the cells that differ: a selection stays, and a reader keeps its place. */
 function fill(table, head, rows) {
-  const made = html("tbody", {}, ...rows);
-  const now = made.textContent;
-  if (table.dataset.shown === now) return;
-  table.dataset.shown = now;
-  table.replaceChildren(html("thead", {}, html("tr", {}, ...head)), made);
+  if (!table.tBodies.length) {
+    table.replaceChildren(html("thead", {}, html("tr", {}, ...head)), html("tbody"));
+  }
+  const [body] = table.tBodies;
+  rows.forEach((row, index) => {
+    const former = body.rows[index];
+    if (!former) body.append(row);
+    else if (former.cells.length !== row.cells.length) former.replaceWith(row);
+    else if (!former.isEqualNode(row)) {
+      former.className = row.className;
+      [...row.cells].forEach((cell, at) => {
+        if (!former.cells[at].isEqualNode(cell)) former.cells[at].replaceWith(cell);
+      });
+    }
+  });
+  while (body.rows.length > rows.length) body.lastElementChild.remove();
 }
 
 function column(text, kind) {
@@ -18,6 +29,12 @@ function column(text, kind) {
 
 function cell(content, kind) {
   return html("td", { class: kind }, content);
+}
+
+/** The name of a row; where there is no room for the reason's column it stands below. */
+function rowHead(kind, reason, ...name) {
+  const below = kind !== "ok" && reason ? html("span", { class: "below" }, reason) : null;
+  return html("th", { scope: "row" }, ...name, below);
 }
 
 export function servers(table, status, now) {
@@ -37,7 +54,7 @@ export function servers(table, status, now) {
 function process(process, now) {
   const kind = mood(process.state);
   return html("tr", { class: kind },
-    html("th", { scope: "row" }, process.name),
+    rowHead(kind, process.reason, process.name),
     cell(state(kind, process.state)),
     cell(process.since_ms ? duration(now - process.since_ms) : "–", "number wide"),
     cell(process.pid == null ? "–" : String(process.pid), "number wide mono"),
@@ -55,7 +72,7 @@ export function endpoints(table, status, rates, now) {
     const kind = endpoint.up ? "ok" : "bad";
     const by = several ? html("span", { class: "quiet" }, ` for ${endpoint.balancer}`) : null;
     return html("tr", { class: kind },
-      html("th", { scope: "row" }, endpoint.name, by),
+      rowHead(kind, endpoint.reason, endpoint.name, by),
       cell(state(kind, endpoint.up ? "up" : "down")),
       cell(duration(now - endpoint.since_ms), "number wide"),
       cell(number(rates.of(endpoint)), "number"),
@@ -75,7 +92,7 @@ export function members(table, status, moodOf) {
     const kind = moodOf(member);
     const writable = member.role === "primary" && !member.read_only ? ", takes writes" : "";
     return html("tr", { class: kind },
-      html("th", { scope: "row" }, member.name, " ", html("span", { class: "quiet" }, member.server)),
+      rowHead(kind, member.reason, member.name, " ", html("span", { class: "quiet" }, member.server)),
       cell(member.role),
       cell(state(kind, member.state + writable)),
       cell(member.role === "replica" ? lag(member.lag_ms) : "–", "number"),
@@ -92,7 +109,7 @@ const SHOWN = 200;
 export class Log {
   constructor(list, button) {
     this.list = list;
-    this.events = new Set();
+    this.shown = new Set();
     button.addEventListener("click", () => {
       const only = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(only));
@@ -102,8 +119,8 @@ export class Log {
 
   add(event) {
     const key = JSON.stringify(event);
-    if (this.events.has(key)) return;
-    this.events.add(key);
+    if (this.shown.has(key)) return;
+    this.shown.add(key);
     const kind = SEVERITIES[event.severity] ?? "idle";
     const at = html("time", { datetime: new Date(event.at_ms).toISOString() }, clock(event.at_ms));
     if (Date.now() - event.at_ms > 86_400_000) at.prepend(`${day(event.at_ms)} `);
@@ -112,8 +129,14 @@ export class Log {
         html("span", { class: event.severity === "info" ? "unseen" : null }, event.severity)),
       html("span", { class: "what" },
         html("span", { class: "quiet" }, event.server || "site"), " ", event.what));
-    this.list.prepend(item);
-    while (this.list.children.length > SHOWN) this.list.lastElementChild.remove();
+    Object.assign(item, { key, at: event.at_ms });
+    // After a lost connection older ones come later.
+    const before = [...this.list.children].find((other) => other.at <= event.at_ms);
+    this.list.insertBefore(item, before ?? null);
+    while (this.list.children.length > SHOWN) {
+      this.shown.delete(this.list.lastElementChild.key);
+      this.list.lastElementChild.remove();
+    }
   }
 
   addAll(events) {

@@ -42,7 +42,7 @@ export function percent(share) {
   if (share == null) return "–";
   if (share === 0) return "0 %";
   if (share < 0.0001) return "<0.01 %";
-  return `${(share * 100).toFixed(share < 0.1 ? 2 : 0)} %`;
+  return `${Number((share * 100).toFixed(share < 0.1 ? 2 : 0))} %`;
 }
 
 export function milliseconds(ms) {
@@ -55,7 +55,7 @@ export function milliseconds(ms) {
 }
 
 export function lag(ms) {
-  return ms === 0 ? "0 ms" : milliseconds(ms);
+  return ms < 1000 && ms != null ? `${ms} ms` : milliseconds(ms);
 }
 
 export function bytes(value) {
