@@ -357,6 +357,9 @@ fn files_are_named_after_what_they_hold() {
                 wrong.push(format!("{path}: `{stem}` says nothing"));
             }
         }
+        if path.ends_with(".pending-snap") || path.ends_with(".snap.new") {
+            wrong.push(format!("{path}: a snapshot nobody has looked at"));
+        }
     }
     none(&wrong);
 }
