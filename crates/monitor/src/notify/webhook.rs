@@ -141,8 +141,15 @@ impl Poster {
     }
 
     fn post(&self, alert: &Alert) -> Result<(), Failure> {
-        let post = self.agent.post(self.url.expose());
-        match post.send_json(message(&self.site, alert)) {
+        let body = serde_json::to_vec(&message(&self.site, alert)).map_err(|e| Failure {
+            why: e.to_string(),
+            passing: false,
+        })?;
+        let post = self
+            .agent
+            .post(self.url.expose())
+            .content_type("application/json");
+        match post.send(&body) {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(answered(answer.status().as_u16())),
             Err(ureq::Error::StatusCode(status)) => Err(answered(status)),
@@ -204,7 +211,7 @@ fn answered(status: u16) -> Failure {
 /// In our own words: the library's may have the address in them.
 fn failure(e: &ureq::Error) -> Failure {
     let (why, passing) = match e {
-        ureq::Error::Io(e) => (e.kind().to_string(), true),
+        ureq::Error::Io(e) => (io_reason(e), true),
         ureq::Error::Timeout(_) => ("it did not answer in time".to_owned(), true),
         ureq::Error::HostNotFound => ("its name cannot be resolved".to_owned(), true),
         ureq::Error::ConnectionFailed => ("it cannot be reached".to_owned(), true),
@@ -218,6 +225,12 @@ fn failure(e: &ureq::Error) -> Failure {
         _ => ("the exchange broke off".to_owned(), true),
     };
     Failure { why, passing }
+}
+
+/// What is wrong with a certificate arrives wrapped.
+fn io_reason(e: &io::Error) -> String {
+    let tls = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    tls.map_or_else(|| e.kind().to_string(), ToString::to_string)
 }
 
 /// `https://user:pass@hooks.example.org:8443/secret` → `hooks.example.org`.
@@ -239,25 +252,4 @@ fn now_ms() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::host;
-
-    #[test]
-    fn only_the_host_is_named() {
-        for (url, expected) in [
-            (
-                "https://hooks.example.org/services/T0/B0/s3cret",
-                "hooks.example.org",
-            ),
-            (
-                "https://user:s3cret@hooks.example.org:8443?t=s3cret",
-                "hooks.example.org",
-            ),
-            ("http://[::1]:9000/s3cret", "::1"),
-            ("http://127.0.0.1:9#s3cret", "127.0.0.1"),
-            ("nonsense", "nonsense"),
-        ] {
-            assert_eq!(host(url), expected);
-        }
-    }
-}
+mod tests;

@@ -39,6 +39,8 @@ async fn every_path_asks_for_the_token() {
         answer.starts_with("HTTP/1.1 401 ") && answer.contains("<html"),
         "{answer}"
     );
+    let answer = site.get("/metrics", "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let answer = site.get("/nowhere", &bearer()).await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     site.ended().await;

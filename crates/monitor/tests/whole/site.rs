@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use monitor::limits::{Hold, Holds, Limits, Webhook};
 use monitor::status::{EndpointStatus, ServerStatus, SiteStatus, State, Traffic};
@@ -104,7 +104,9 @@ pub(crate) async fn site(webhooks: Vec<String>) -> Site {
     let monitor = start_with(parts, &quick()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let routes = monitor.routes();
+    // As the agent does it: beside the metrics, which are open.
+    let metrics = Router::new().route("/metrics", get(|| async { "metrics" }));
+    let routes = metrics.merge(monitor.routes());
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
     Site {
         status: status_sender,
