@@ -90,15 +90,24 @@ impl Running {
                     Some(secret.expose().to_owned())
                 }
             });
-        let monitor = monitor::start(monitor::Parts {
+        let parts_of_monitor = monitor::Parts {
             site: parts.target.site.clone(),
             status: status_of,
             events: parts.incoming,
             event_log: parts.state.root.join("events.jsonl"),
             webhooks: webhooks.collect(),
             token: token.clone(),
-        })
-        .map_err(|e| failed(&e))?;
+        };
+        let mut limits = monitor::Limits::default();
+        let mut members = parts
+            .target
+            .servers
+            .values()
+            .flat_map(|server| &server.database);
+        if let Some(member) = members.next() {
+            limits.max_lag = member.max_lag;
+        }
+        let monitor = monitor::start_with(parts_of_monitor, &limits).map_err(|e| failed(&e))?;
         Ok(Self {
             target: parts.target,
             cluster: parts.cluster,
