@@ -71,6 +71,8 @@ impl Watch {
         entry.index.set(entries.len());
         entries.push(Rc::clone(&entry));
         if entries.len() == 1 {
+            // The clock stood still while nothing was open: a limit counted from then would be over.
+            self.now.set(elapsed_ms(self.start));
             self.work.notify_one();
         }
         Deadline {
@@ -217,6 +219,22 @@ mod tests {
             );
             deadline.set(Duration::from_secs(60));
             assert_eq!(deadline.watch(async { 1 }).await, Ok(1));
+        });
+    }
+
+    #[test]
+    fn a_limit_after_a_quiet_time_is_not_late_at_once() {
+        on_a_thread(async {
+            let watch = Watch::new();
+            tokio::task::spawn_local(Rc::clone(&watch).run());
+            // Nothing is open for longer than the limit that follows.
+            tokio::time::sleep(4 * TICK).await;
+            let deadline = watch.deadline();
+            deadline.set(2 * TICK);
+            let began = Instant::now();
+            let late = deadline.watch(std::future::pending::<()>()).await;
+            assert_eq!(late, Err(Late));
+            assert!(began.elapsed() >= 2 * TICK, "{:?}", began.elapsed());
         });
     }
 
