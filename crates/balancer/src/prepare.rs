@@ -232,5 +232,7 @@ mod tests {
         };
         assert!(ask("websocket"));
         assert!(!ask("h2c"));
+        assert!(!ask("websocket, H2C"));
+        assert!(!ask("websocket\r\nUpgrade: h2c"));
     }
 }

@@ -45,8 +45,8 @@ pub fn target<'b>(head: &RequestHead<'_, 'b>) -> (&'b str, &'b str) {
 /// The protocol a client wants to change to (RFC 9110 section 7.8).
 pub fn upgrade<'b>(head: &RequestHead<'_, 'b>) -> Option<&'b str> {
     let wanted = head.minor == 1 && head.fields.has_token("connection", "upgrade");
-    // h2c would let a client speak past us to the upstream.
+    // h2c would let a client speak past us to the upstream, wherever in the list it stands.
     head.fields
         .text("upgrade")
-        .filter(|protocol| wanted && !protocol.eq_ignore_ascii_case("h2c"))
+        .filter(|_| wanted && !head.fields.has_token("upgrade", "h2c"))
 }
