@@ -153,7 +153,7 @@ pub async fn read_head(
                     .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
             ),
             Poll::Pending if !deadline.poll_late(cx) => Poll::Pending,
-            Poll::Pending if request.is_over() => {
+            Poll::Pending if request.is_over() || request.is_writing() => {
                 Poll::Ready(Err(Fault::upstream(Phase::ResponseHead, Kind::Timeout)))
             }
             Poll::Pending => Poll::Ready(Err(Fault::client(Phase::RequestBody, Kind::Timeout))),
@@ -227,9 +227,78 @@ pub async fn relay(
             deadline.set(times.idle_body);
         }
         if deadline.poll_late(cx) {
-            return Poll::Ready(Err(Fault::upstream(Phase::ResponseBody, Kind::Timeout)));
+            // A client that does not read is not its upstream's failure.
+            let of = match response.is_writing() {
+                true => Fault::client,
+                false => Fault::upstream,
+            };
+            return Poll::Ready(Err(of(Phase::ResponseBody, Kind::Timeout)));
         }
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::body::Framing;
+    use crate::deadline::Watch;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(to), listener.accept());
+        (ours.unwrap(), theirs.unwrap().0)
+    }
+
+    /// Two directions of 64 MiB, of which nobody reads the far ends.
+    async fn stuck<T>(test: impl AsyncFnOnce(&mut Connection, &mut Upstream) -> T) -> T {
+        let (visitor, accepted) = pair().await;
+        let (connected, app) = pair().await;
+        let watch = Watch::new();
+        let mut client = Connection::new(Stream::Tcp(accepted), watch.deadline());
+        let mut upstream = Upstream {
+            stream: Stream::Tcp(connected),
+            buffer: Buffer::with_capacity(limits::BUFFER),
+            reused: false,
+        };
+        let sending = |stream: TcpStream| async move {
+            loop {
+                stream.writable().await.unwrap();
+                // Until the test is over; what cannot be written yet is not.
+                let _sent = stream.try_write(&[b'x'; 4096]);
+            }
+        };
+        tokio::select! {
+            value = test(&mut client, &mut upstream) => value,
+            () = sending(visitor) => unreachable!(),
+            () = sending(app) => unreachable!(),
+            () = Rc::clone(&watch).run() => unreachable!(),
+        }
+    }
+
+    const TIMES: Times = Times {
+        response_head: Duration::from_millis(300),
+        idle_body: Duration::from_millis(300),
+    };
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_to_blame_itself() {
+        let fault = stuck(async |client, upstream| {
+            let mut request = Copy::new(Vec::new(), Framing::None, u64::MAX);
+            let mut response = Copy::new(Vec::new(), Framing::Length(64 << 20), u64::MAX);
+            relay(client, upstream, &mut request, &mut response, TIMES).await
+        });
+        let fault = fault.await.unwrap_err();
+        assert_eq!(
+            fault,
+            Fault::client(Phase::ResponseBody, Kind::Timeout),
+            "{fault}"
+        );
+    }
 }

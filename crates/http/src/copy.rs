@@ -105,6 +105,11 @@ impl Copy {
         self.broken || self.is_complete() && self.flushed
     }
 
+    /// Whether it is the receiver that keeps it waiting.
+    pub fn is_writing(&self) -> bool {
+        self.ready > 0 || self.head_left() > 0
+    }
+
     fn head_left(&self) -> usize {
         self.head.len() - self.head_sent
     }
