@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use http::client::{self, Address, Times};
 use http::copy::Copy;
 use http::exchange;
 use http::head::traits::Traits;
+use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
 use http::{Fault, Kind, Phase, Side};
@@ -17,11 +18,6 @@ use crate::answer;
 use crate::choose::round_robin;
 use crate::prepare::{Line, Prepared, Refusal, Terms, prepare};
 use crate::worker::{Peer, View, Worker};
-
-/// What is left of a refused request is read and dropped up to here, so that the client sees our answer
-/// and not a reset.
-const LINGER_BYTES: usize = 1 << 20;
-const LINGER: Duration = Duration::from_secs(2);
 
 /// How an exchange ended.
 #[derive(Debug)]

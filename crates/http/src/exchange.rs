@@ -138,11 +138,85 @@ async fn relay(
         .await
         .err();
     let whole = fault.is_none() && request.is_complete();
+    if fault.is_none() && !whole {
+        // The answer came early and its request is still being sent.
+        client.linger(limits::LINGER_BYTES, limits::LINGER).await;
+    }
     Relayed {
         status,
         bytes: response.moved(),
         fault,
         keep_client: whole && plan.after != After::Close,
         keep_upstream: whole && plan.keep_upstream,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::deadline::Watch;
+    use crate::stream::Stream;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(to), listener.accept());
+        (ours.unwrap(), theirs.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn an_early_answer_reaches_a_client_that_is_still_sending() {
+        const BODY: usize = 900_000;
+        let (mut visitor, accepted) = pair().await;
+        let (connected, mut app) = pair().await;
+        let serving = async {
+            let watch = Watch::new();
+            let mut client = Connection::new(Stream::Tcp(accepted), watch.deadline());
+            let mut upstream = Upstream {
+                stream: Stream::Tcp(connected),
+                buffer: crate::buffer::Buffer::with_capacity(limits::BUFFER),
+                reused: false,
+            };
+            let head = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+            let mut request = Copy::new(head, Framing::Length(BODY as u64), u64::MAX);
+            let times = Times {
+                response_head: Duration::from_secs(5),
+                idle_body: Duration::from_secs(5),
+            };
+            let traits = Traits {
+                minor: 1,
+                keep: true,
+                ..Traits::default()
+            };
+            let (client, upstream) = (&mut client, &mut upstream);
+            let relayed = converse(client, upstream, &mut request, traits, None, times, None).await;
+            let relayed = relayed.unwrap();
+            assert_eq!((relayed.status, relayed.keep_client), (403, false));
+        };
+        let answering = async {
+            let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+            app.write_all(answer).await.unwrap();
+            app
+        };
+        let asking = async {
+            let mut answer = [0; 12];
+            visitor.write_all(&[b'x'; 1000]).await.unwrap();
+            visitor.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 403");
+            // A client that does not look up before it is done must not meet a reset.
+            for _ in 0..(BODY / 1000 - 1) {
+                visitor.write_all(&[b'x'; 1000]).await.unwrap();
+            }
+            visitor.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            visitor.read_to_end(&mut rest).await.unwrap();
+            assert!(rest.ends_with(b"\r\n\r\nno"));
+        };
+        tokio::join!(serving, answering, asking);
     }
 }

@@ -1,5 +1,7 @@
 //! Every bound of this crate, with its source.
 
+use std::time::Duration;
+
 /// Bytes of a request or response head. nginx allows 4 × 8 KiB, HAProxy 16 KiB (`tune.bufsize`),
 /// Apache 8 KiB a line; 32 KiB takes every head that all of them take.
 pub const HEAD: usize = 32 << 10;
@@ -15,5 +17,9 @@ pub const CHUNK_LINE: usize = 256;
 pub const TRAILERS: usize = 8 << 10;
 /// Idle connections kept to one upstream by one thread.
 pub const IDLE_PER_UPSTREAM: usize = 256;
+/// What is left of a request that was answered early is read and dropped up to here, so that its sender
+/// sees the answer and not a reset (nginx: `lingering_timeout` 5 s, no bound in bytes).
+pub const LINGER_BYTES: usize = 1 << 20;
+pub const LINGER: Duration = Duration::from_secs(2);
 /// Informational responses passed on before a final one (no source; 103s are few).
 pub const INFORMATIONAL: usize = 16;

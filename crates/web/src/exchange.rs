@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::body::{Framing, framing};
 use http::head::traits::{self, Traits};
 use http::head::write::{self, Origin};
 use http::head::{self, RequestHead, Storage};
+use http::limits::{LINGER, LINGER_BYTES};
 use http::server::Connection;
 use http::{Fault, Kind, Phase};
 
@@ -20,11 +21,6 @@ use crate::range::{self, Selection};
 use crate::site_files::SiteFile;
 use crate::state::State;
 use crate::worker::{View, Worker};
-
-/// What is left of a refused request is read and dropped up to here, so that the sender sees our answer
-/// and not a reset.
-const LINGER_BYTES: usize = 1 << 20;
-const LINGER: Duration = Duration::from_secs(2);
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy)]

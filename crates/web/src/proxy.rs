@@ -1,12 +1,13 @@
 //! To an instance of the app, and to another when that is safe.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::body::Framing;
 use http::client::{self, Times};
 use http::copy::Copy;
 use http::exchange;
 use http::head::traits::Traits;
+use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, is_harmless, verdict};
 use http::server::Connection;
 use http::{Fault, Kind, Phase, Side};
@@ -15,10 +16,6 @@ use crate::answer;
 use crate::exchange::Outcome;
 use crate::instance;
 use crate::worker::{View, Worker};
-
-/// See `exchange`.
-const LINGER_BYTES: usize = 1 << 20;
-const LINGER: Duration = Duration::from_secs(2);
 
 /// The status that says: nothing was done with this request, or nothing that cannot be done again.
 const NOBODY: u16 = 503;
