@@ -116,8 +116,12 @@ fn replica(told: &mut Told, decision: &Decision, now: Time, all: &mut Vec<News>)
     match &decision.diagnosis {
         Diagnosis::Following(_) | Diagnosis::Lagging { .. } | Diagnosis::LagUnknown(_) => {
             if !told.following {
-                let what = decision.diagnosis.to_string();
-                all.push(news(Severity::Info, "replica-following", what));
+                // After a stop the newest heartbeat is as old as the stop was long: no lag to speak of.
+                let what = match &decision.diagnosis {
+                    Diagnosis::Lagging { source, .. } => Diagnosis::Following(source.clone()),
+                    diagnosis => diagnosis.clone(),
+                };
+                all.push(news(Severity::Info, "replica-following", what.to_string()));
             }
             told.following = true;
             told.broken = false;
