@@ -51,8 +51,13 @@ struct Network {
     network: [u8; 3],
 }
 
-/// Starts the site; returns when it answers, or with everything stopped.
-pub async fn up(options: Options, progress: mpsc::Sender<Progress>) -> Result<Running, UpError> {
+/// Starts the site; returns when it answers, or with everything stopped. `broken_off` ends the start
+/// before its time, and so does `mainstay down`.
+pub async fn up(
+    options: Options,
+    progress: mpsc::Sender<Progress>,
+    broken_off: impl Future<Output = ()>,
+) -> Result<Running, UpError> {
     let teller = Teller {
         to: progress,
         started: Instant::now(),
@@ -91,7 +96,13 @@ pub async fn up(options: Options, progress: mpsc::Sender<Progress>) -> Result<Ru
         incoming,
         listeners,
     })?;
-    match bring_up::bring_up(&mut running, &teller).await {
+    let asked = running.asked_to_stop();
+    let brought_up = tokio::select! {
+        brought_up = bring_up::bring_up(&mut running, &teller) => brought_up,
+        () = broken_off => Err(UpError::new("the start was broken off", "")),
+        () = asked => Err(UpError::new("the site was stopped before it answered", "")),
+    };
+    match brought_up {
         Ok(ready) => {
             running.ready = Some(ready.clone());
             teller.tell(Progress::Ready(ready)).await;

@@ -142,9 +142,12 @@ impl Running {
     }
 
     /// Returns when somebody has asked for the end through the admin socket.
-    pub async fn asked_to_stop(&self) {
-        if self.stop.1.clone().wait_for(|stop| *stop).await.is_err() {
-            tracing::debug!("the admin socket is gone");
+    pub fn asked_to_stop(&self) -> impl Future<Output = ()> + use<> {
+        let mut stop = self.stop.1.clone();
+        async move {
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                tracing::debug!("the admin socket is gone");
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use agent::local::{self, Options, Running};
 use agent::progress::{Progress, Ready};
 use anyhow::Context as _;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -87,8 +90,21 @@ async fn stay(options: Options, args: &Args) -> anyhow::Result<u8> {
         Show::on_stderr(args.json)
     };
     let showing = tokio::spawn(progress::show(told, show));
-    // Once begun, a start is not cut off in the middle: it is asked to end when it is done.
-    let started = local::up(options, steps).await;
+    let mut again = signal(SignalKind::interrupt())?;
+    let broken_off = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            () = nobody_reads(), if args.steps => {}
+        }
+        say_stopping(args);
+    };
+    let started = tokio::select! {
+        started = local::up(options, steps, broken_off) => started,
+        // The kernel and the leash end what is left.
+        () = async { again.recv().await; again.recv().await; } => return Ok(1),
+    };
     let shown = showing.await;
     let running = match started {
         Ok(running) => running,
@@ -118,11 +134,7 @@ async fn stay(options: Options, args: &Args) -> anyhow::Result<u8> {
         _ = hangup.recv() => {}
         () = running.asked_to_stop() => {}
     }
-    if !args.steps && std::io::stderr().is_terminal() {
-        std::io::stderr()
-            .lock()
-            .write_all(b"\nstopping (Ctrl-C again to stop at once)\n")?;
-    }
+    say_stopping(args);
     tokio::select! {
         () = running.stop() => {}
         // The kernel and the leash end what is left.
@@ -132,6 +144,27 @@ async fn stay(options: Options, args: &Args) -> anyhow::Result<u8> {
         events.abort();
     }
     Ok(0)
+}
+
+fn say_stopping(args: &Args) {
+    let text = b"\nstopping (Ctrl-C again to stop at once)\n";
+    let mut err = std::io::stderr();
+    if !args.steps && err.is_terminal() && err.write_all(text).is_err() {
+        tracing::debug!("nobody reads standard error");
+    }
+}
+
+/// Returns when the foreground half of `--detach` has gone (Ctrl-C, say) before the site answers.
+async fn nobody_reads() {
+    let watched = std::io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(pipe::Sender::from_owned_fd);
+    match watched {
+        Ok(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {}
+        // Not a pipe: started by hand.
+        _ => std::future::pending().await,
+    }
 }
 
 /// What happens, a line each, while the site runs in the foreground.

@@ -1,8 +1,10 @@
 //! Starts that cannot work: a clear message, a next step, and nothing left running.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::harness::{Prepared, TWO_APP_SERVERS, text};
+use crate::harness::{Prepared, TWO_APP_SERVERS, kill, mainstay, text, wait};
 
 /// What `up` says; it must fail, name a next step, and leave nothing.
 #[track_caller]
@@ -48,6 +50,67 @@ fn an_application_that_never_gets_healthy() {
     assert!(said.contains("does not become healthy"), "{said}");
     assert!(said.contains("answered 503"), "{said}");
     assert!(said.contains("next: the app must listen"), "{said}");
+}
+
+/// A start that waits for its application, and what it was started with.
+fn waiting(args: &[&str]) -> (Prepared, Child) {
+    let prepared = Prepared::new(TWO_APP_SERVERS);
+    std::fs::write(prepared.path().join("app/unhealthy"), "").unwrap();
+    let up = mainstay()
+        .current_dir(prepared.path())
+        .args(["up", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"])
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait("the application is started", || {
+        let status = prepared.run(&["status", "--json"]);
+        text(&status.stdout).contains("app/1").then_some(())
+    });
+    (prepared, up)
+}
+
+/// Nothing of the start is left. Far less than the application's time to get healthy.
+#[track_caller]
+fn ends_soon(prepared: &Prepared) {
+    let since = Instant::now();
+    let state = prepared.path().join(".mainstay");
+    let mark = std::fs::read_to_string(state.join("secrets/leash-mark")).unwrap();
+    let runtime = agent::state_dir::runtime_of(&state);
+    wait("everything has ended", || {
+        let gone = process::leash::marked(mark.trim()).is_empty() && !runtime.exists();
+        gone.then_some(())
+    });
+    assert!(since.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_start_that_is_interrupted() {
+    let (prepared, up) = waiting(&[]);
+    kill(up.id(), "INT");
+    ends_soon(&prepared);
+    let up = up.wait_with_output().unwrap();
+    let said = text(&up.stderr);
+    assert_eq!(up.status.code(), Some(1), "{said}");
+    assert!(said.contains("the start was broken off"), "{said}");
+}
+
+#[test]
+fn a_start_that_is_stopped() {
+    let (prepared, up) = waiting(&[]);
+    let down = prepared.run(&["down"]);
+    assert!(down.status.success(), "{}", text(&down.stderr));
+    ends_soon(&prepared);
+    let said = text(&up.wait_with_output().unwrap().stderr);
+    assert!(said.contains("stopped before it answered"), "{said}");
+}
+
+#[test]
+fn a_detached_start_whose_foreground_is_interrupted() {
+    let (prepared, up) = waiting(&["--detach"]);
+    kill(up.id(), "INT");
+    ends_soon(&prepared);
+    up.wait_with_output().unwrap();
 }
 
 #[test]
