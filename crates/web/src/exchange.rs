@@ -227,7 +227,9 @@ fn send_file<'v>(
         Verdict::NotModified => (304, Selection::Whole),
         Verdict::PreconditionFailed => (412, Selection::Whole),
         Verdict::Send if conditional::range_applies(head.fields, &file.etag, file.modified) => {
-            match range::select(head.fields.text("range"), file.size) {
+            // RFC 9110 section 14.2: a range is asked for by GET only.
+            let range = head.fields.text("range").filter(|_| !traits.is_head);
+            match range::select(range, file.size) {
                 Selection::Whole => (200, Selection::Whole),
                 Selection::Unsatisfiable => (416, Selection::Unsatisfiable),
                 part @ Selection::Part { .. } => (206, part),

@@ -45,6 +45,13 @@ fn files_are_served_as_browsers_expect() {
         Some("bytes 7-11/21")
     );
     assert_eq!(ask("/style.css", "Range: bytes=99-\r\n").status, 416);
+    let head = Client::connect(&site.http())
+        .send(format!(
+            "HEAD /style.css HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=7-11\r\n\r\n"
+        ))
+        .try_response("HEAD")
+        .unwrap();
+    assert_eq!(head.status, 200, "a range is for GET only");
 
     assert_eq!(ask("/docs/", "").text(), "<p>docs");
     let moved = ask("/docs?a=b", "");
