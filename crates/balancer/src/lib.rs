@@ -9,6 +9,7 @@
 pub mod run;
 pub mod snapshot;
 
+mod access_file;
 mod state;
 mod worker;
 

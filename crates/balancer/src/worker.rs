@@ -2,10 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +16,7 @@ use http::workers::Place;
 use http::{Stream, tls};
 use process::snapshot::Shared;
 
+use crate::access_file::AccessFile;
 use crate::exchange;
 use crate::state::State;
 
@@ -37,7 +35,7 @@ pub(crate) struct Worker {
     view: RefCell<Rc<View>>,
     pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
     pub(crate) counts: Arc<Counts>,
-    log: RefCell<AccessLog>,
+    log: RefCell<AccessFile>,
     ids: RefCell<Ids>,
 }
 
@@ -204,38 +202,4 @@ impl Worker {
 struct Ids {
     seed: u64,
     next: u64,
-}
-
-/// Lines not yet written.
-#[derive(Debug, Default)]
-struct AccessLog {
-    path: PathBuf,
-    file: Option<File>,
-    lines: String,
-}
-
-impl AccessLog {
-    /// Appends what has collected, in one call. A log that cannot be written stops no request.
-    fn write(&mut self) {
-        if self.lines.is_empty() {
-            return;
-        }
-        if self.file.is_none() {
-            match OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&self.path)
-            {
-                Ok(file) => self.file = Some(file),
-                Err(e) => tracing::error!("access log {}: {e}", self.path.display()),
-            }
-        }
-        if let Some(file) = &mut self.file
-            && let Err(e) = file.write_all(self.lines.as_bytes())
-        {
-            tracing::error!("access log {}: {e}", self.path.display());
-            self.file = None;
-        }
-        self.lines.clear();
-    }
 }
