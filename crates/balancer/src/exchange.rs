@@ -296,7 +296,7 @@ async fn give_up(
         status,
         why: fault.unwrap_or(Fault::upstream(Phase::Connect, Kind::Closed)),
         // What is left of a body stands before the next request.
-        keep: traits.keep && !request.has_body(),
+        keep: traits.keeps_by_default() && !request.has_body(),
         is_head: traits.is_head,
     };
     let mut outcome = answer(view, client, &refusal, id).await;

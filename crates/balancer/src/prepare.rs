@@ -38,7 +38,7 @@ pub(crate) struct Line {
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) why: Fault,
-    /// The request was well-formed: the connection can go on.
+    /// The request was well-formed and has no body: the connection can go on.
     pub(crate) keep: bool,
     pub(crate) is_head: bool,
 }
@@ -83,7 +83,7 @@ pub(crate) fn prepare(
     let refuse = |status, what| Refusal {
         status,
         why: Fault::client(Phase::RequestHead, Kind::Malformed(what)),
-        keep: traits.keep && framing == Framing::None,
+        keep: traits.keeps_by_default() && framing == Framing::None,
         is_head: traits.is_head,
     };
     if !serves(terms.domains, authority) {
@@ -209,6 +209,26 @@ mod tests {
             check(&format!("GET / HTTP/1.1\r\n{host}{host}\r\n")),
             Err(400)
         );
+    }
+
+    #[test]
+    fn an_old_client_that_is_refused_is_not_kept_waiting() {
+        let keep = |version: &str| {
+            let host = "Host: www.foobar.com\r\nConnection: keep-alive\r\n";
+            let text = format!("GET /.mainstay/x HTTP/{version}\r\n{host}\r\n");
+            let terms = Terms {
+                client: [192, 0, 2, 7].into(),
+                scheme: "http",
+                domains: &["www.foobar.com".to_owned()],
+                request_body: 10,
+            };
+            let mut line = Line::default();
+            let bytes = text.as_bytes();
+            let refusal = prepare(bytes, bytes.len(), &terms, &mut line, Vec::new()).unwrap_err();
+            (refusal.status, refusal.keep)
+        };
+        assert_eq!(keep("1.1"), (404, true));
+        assert_eq!(keep("1.0"), (404, false));
     }
 
     #[test]

@@ -31,6 +31,12 @@ impl Traits {
             keep,
         }
     }
+
+    /// Whether the connection goes on without the answer saying so: an HTTP/1.0 client that is not told
+    /// would wait for the end of the connection.
+    pub fn keeps_by_default(self) -> bool {
+        self.keep && self.minor == 1
+    }
 }
 
 /// Host and origin-form target. An absolute-form target overrides Host (RFC 9112 section 3.2.2).
