@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use process::restart::{self, History};
@@ -119,12 +120,16 @@ enum Over {
 impl Actor {
     async fn run(mut self) {
         loop {
-            let started = Instant::now();
-            let reason = match self.run_once().await {
+            // Of this run: set when it is healthy.
+            let ready = OnceLock::new();
+            let reason = match self.run_once(&ready).await {
                 Over::Stop => break,
                 Over::Ended(reason) => reason,
             };
-            let restart = restart::after_exit(self.history, started.elapsed());
+            let restart = restart::after_exit(
+                self.history,
+                ready.get().map(Instant::elapsed).unwrap_or_default(),
+            );
             let first_of_loop =
                 restart.crash_looping && self.history.short_runs + 1 == restart::CRASH_LOOP;
             self.history = restart.history;
@@ -153,7 +158,7 @@ impl Actor {
     }
 
     /// One run, from start to end.
-    async fn run_once(&mut self) -> Over {
+    async fn run_once(&mut self, ready: &OnceLock<Instant>) -> Over {
         let mut running = match self.start().await {
             Ok(running) => running,
             Err(e) => return Over::Ended(e),
@@ -168,7 +173,7 @@ impl Actor {
                 let how = exit.map_or("it is gone".to_owned(), |exit| exit.to_string());
                 return Over::Ended(how);
             }
-            over = watch_health(&self.parts, &self.report, self.history) => over,
+            over = watch_health(&self.parts, &self.report, self.history, ready) => over,
             _ = self.stopped.wait_for(|stop| *stop) => Over::Stop,
         };
         // Out of service first, so that no request is lost; then it is told.
@@ -228,6 +233,7 @@ async fn watch_health(
     parts: &Parts,
     report: &watch::Sender<InstanceReport>,
     history: History,
+    ready: &OnceLock<Instant>,
 ) -> Over {
     let started = Instant::now();
     let path = &parts.target.health_path;
@@ -243,6 +249,7 @@ async fn watch_health(
         });
         tokio::time::sleep(STARTING_INTERVAL).await;
     }
+    ready.get_or_init(Instant::now);
     let took = started.elapsed().as_millis();
     change(
         report,
