@@ -1,5 +1,6 @@
 //! The directory in which a site under `up` keeps what must last, and the short one for its sockets.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -10,6 +11,11 @@ use sha2::{Digest, Sha256};
 
 /// File in the state directory that names the runtime directory.
 const RUNTIME_NOTE: &str = "runtime";
+
+/// Names the user's own runtime directory.
+const USERS_OWN: &str = "XDG_RUNTIME_DIR";
+/// Bytes of its path: `/run/user/NUMBER` fits.
+const BASE_LIMIT: usize = 24;
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +102,7 @@ impl StateDir {
             builder.create(&directory).map_err(failed(&directory))?;
         }
         probe_space(&root)?;
-        let runtime = choose_runtime(&root);
+        let runtime = choose_runtime(&root, std::env::var_os(USERS_OWN));
         claim_runtime(&runtime)?;
         let note = root.join(RUNTIME_NOTE);
         fs::write(&note, runtime.as_os_str().as_encoded_bytes()).map_err(failed(&note))?;
@@ -130,18 +136,27 @@ pub fn runtime_of(root: &Path) -> PathBuf {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     match fs::read_to_string(root.join(RUNTIME_NOTE)) {
         Ok(noted) => noted.into(),
-        Err(_) => choose_runtime(&root),
+        Err(_) => choose_runtime(&root, std::env::var_os(USERS_OWN)),
     }
 }
 
-fn choose_runtime(root: &Path) -> PathBuf {
+/// In the user's own runtime directory when that can be used: under `su` and `sudo` the variable is
+/// another user's, in a container it often names nothing, and a long one leaves no room for names.
+fn choose_runtime(root: &Path, users_own: Option<OsString>) -> PathBuf {
     let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
     let name: String = digest
         .iter()
         .take(5)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| "/tmp".into(), PathBuf::from);
+    let usable = |base: &PathBuf| {
+        let ours = fs::metadata(base).is_ok_and(|metadata| {
+            metadata.is_dir() && metadata.uid() == nix::unistd::geteuid().as_raw()
+        });
+        ours && base.is_absolute() && base.as_os_str().len() <= BASE_LIMIT
+    };
+    let base = users_own.map(PathBuf::from).filter(usable);
+    let base = base.unwrap_or_else(|| "/tmp".into());
     base.join(format!("mainstay-{name}"))
 }
 
@@ -188,6 +203,21 @@ fn probe_space(root: &Path) -> Result<(), StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_runtime_directory_that_cannot_be_used_is_passed_over() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let base = |path: &Path| {
+            let runtime = choose_runtime(Path::new("/site"), Some(path.into()));
+            runtime.parent().unwrap().to_owned()
+        };
+        assert_eq!(base(dir.path()), dir.path());
+        assert_eq!(base(Path::new("/run/user/nobody")), Path::new("/tmp"));
+        assert_eq!(base(Path::new("relative")), Path::new("/tmp"));
+        let long = dir.path().join("far-too-long-for-a-socket");
+        fs::create_dir(&long).unwrap();
+        assert_eq!(base(&long), Path::new("/tmp"));
+    }
 
     #[test]
     fn a_second_claim_says_who_has_it() {
