@@ -204,29 +204,25 @@ impl AppSide<'_> {
         for (name, value) in &app.env {
             let value = match value.strip_prefix(SECRET) {
                 None => value.clone(),
-                Some(secret) => self.secret(name, secret)?,
+                Some(secret) => given(self.secrets, secret, &format!("{name} of [app]"))?,
             };
             env.insert(name.clone(), value);
         }
         Ok(env)
     }
+}
 
-    fn secret(&self, variable: &str, secret: &str) -> Result<String, UpError> {
-        let path = self
-            .secrets
-            .path(secret)
-            .map_err(|e| UpError::new(e.to_string(), ""))?;
-        if !path.exists() {
-            let what = format!("there is no secret `{secret}`, which {variable} of [app] needs");
-            let next = format!("put it into {} (mode 0600)", path.display());
-            return Err(UpError::new(what, next));
-        }
-        let value = self
-            .secrets
-            .get_or_create(secret)
-            .map_err(|e| UpError::new(e.to_string(), ""))?;
-        Ok(value.expose().to_owned())
+/// A secret that the operator gives, for `whom`: it cannot be made up.
+pub(crate) fn given(secrets: &Secrets, name: &str, whom: &str) -> Result<String, UpError> {
+    let failed = |e: cluster::SecretsError| UpError::new(e.to_string(), "");
+    let path = secrets.path(name).map_err(failed)?;
+    if !path.exists() {
+        let what = format!("there is no secret `{name}`, which {whom} needs");
+        let next = format!("put it into {} (mode 0600)", path.display());
+        return Err(UpError::new(what, next));
     }
+    let value = secrets.get_or_create(name).map_err(failed)?;
+    Ok(value.expose().to_owned())
 }
 
 /// What a process printed last, for an error message.

@@ -15,7 +15,7 @@ use telemetry::{Event, Severity};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::app_side::Instances;
+use crate::app_side::{Instances, given};
 use crate::known::{Known, locked};
 use crate::listeners::Listeners;
 use crate::progress::Ready;
@@ -83,19 +83,19 @@ impl Running {
             .alerts
             .webhooks
             .iter()
-            .filter_map(|webhook| match &webhook.url {
-                site::topology::EnvValue::Plain(url) => Some(url.clone()),
+            .map(|webhook| match &webhook.url {
+                site::topology::EnvValue::Plain(url) => Ok(url.clone()),
                 site::topology::EnvValue::Secret(name) => {
-                    let secret = parts.secrets.get_or_create(name).ok()?;
-                    Some(secret.expose().to_owned())
+                    given(&parts.secrets, name, "`webhook` of [alerts]")
                 }
-            });
+            })
+            .collect::<Result<_, _>>()?;
         let parts_of_monitor = monitor::Parts {
             site: parts.target.site.clone(),
             status: status_of,
             events: parts.incoming,
             event_log: parts.state.root.join("events.jsonl"),
-            webhooks: webhooks.collect(),
+            webhooks,
             token: token.clone(),
         };
         let mut limits = monitor::Limits::default();
