@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
@@ -52,6 +53,9 @@ pub enum RoleError {
 /// Takes what was handed over. Call it once, before any thread is started.
 pub fn inherit() -> Result<Inherited, InheritError> {
     exec::die_with_parent().map_err(InheritError::Parent)?;
+    if let Err(e) = raise_descriptors() {
+        tracing::warn!("the limit of open files stays as it is: {e}");
+    }
     let name = std::env::var(NAME).map_err(|_| InheritError::Missing(NAME))?;
     let control = std::env::var_os(CONTROL)
         .ok_or(InheritError::Missing(CONTROL))?
@@ -87,6 +91,13 @@ impl Inherited {
         let taken: Vec<(String, TcpListener)> = taken;
         taken.into_iter().map(|(_, socket)| socket).collect()
     }
+}
+
+/// Takes as many descriptors as the administrator allows: the soft limit is 1024 on most systems, for the
+/// sake of programs that use select(2), and every proxied request needs two.
+fn raise_descriptors() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// What the control connection brings to the role's own loop.
@@ -218,5 +229,18 @@ impl<S: DeserializeOwned + Send + 'static> Control<S> {
         if self.out.send(message).await.is_err() {
             tracing::debug!("control: the parent is gone");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_may_open_all_that_is_allowed() {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 256.min(hard), hard).unwrap();
+        raise_descriptors().unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE), Ok((hard, hard)));
     }
 }
