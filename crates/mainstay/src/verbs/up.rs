@@ -122,8 +122,12 @@ async fn stay(options: Options, args: &Args) -> anyhow::Result<u8> {
         }
     };
     shown.context("showing the start")?;
-    if let Some(ready) = running.ready().filter(|_| !args.steps) {
-        print_ready(ready, args.json)?;
+    if let Some(ready) = running.ready().filter(|_| !args.steps)
+        && let Err(e) = print_ready(ready, args.json)
+    {
+        // Nobody would know where the site is. Databases are not ended by a dropped pipe.
+        running.stop().await;
+        return Err(e);
     }
     let events = (!args.steps && !args.json)
         .then(|| show_events(&running))
@@ -236,10 +240,7 @@ fn detach(args: &Args) -> anyhow::Result<u8> {
         }
     }
     let status = child.wait()?;
-    let code = status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1);
-    anyhow::ensure!(code != 0, "the site ended before it answered");
-    Ok(code)
+    let what = format!("the site's process ended before it answered ({status})");
+    let next = format!("see {}", state.join("logs/mainstay.log").display());
+    Err(Failure::new(what, next).into())
 }

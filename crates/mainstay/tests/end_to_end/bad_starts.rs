@@ -114,6 +114,36 @@ fn a_detached_start_whose_foreground_is_interrupted() {
 }
 
 #[test]
+fn a_detached_start_that_is_killed_says_so() {
+    let (prepared, up) = waiting(&["--detach"]);
+    let pid = std::fs::read_to_string(prepared.path().join(".mainstay/lock")).unwrap();
+    kill(pid.trim().parse().unwrap(), "KILL");
+    let up = up.wait_with_output().unwrap();
+    let said = text(&up.stderr);
+    assert_eq!(up.status.code(), Some(1), "{said}");
+    assert!(said.contains("ended before it answered"), "{said}");
+    assert!(said.contains("next: see "), "{said}");
+}
+
+/// `mainstay up | head -1`.
+#[test]
+fn a_start_whose_reader_has_gone_is_stopped_in_order() {
+    let prepared = Prepared::new(TWO_APP_SERVERS);
+    let mut up = mainstay()
+        .current_dir(prepared.path())
+        .args(["up", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(up.stdout.take());
+    up.wait().unwrap();
+    let events = std::fs::read_to_string(prepared.path().join(".mainstay/events.jsonl")).unwrap();
+    assert!(events.contains("site-stopping"), "{events}");
+    ends_soon(&prepared);
+}
+
+#[test]
 fn a_migration_that_fails() {
     let site_file = TWO_APP_SERVERS.replace("instances", "migrate = [\"false\"]\ninstances");
     let said = refused(&Prepared::new(&site_file), &[]);
