@@ -79,6 +79,7 @@ async fn a_session_reads_what_it_wrote() {
     );
 
     // The replica receives but does not apply.
+    bed.change(|snapshot| snapshot.target.causal_wait = std::time::Duration::from_secs(2));
     bed.replica.sql(&["STOP SLAVE SQL_THREAD"]).await;
     client
         .query_drop("INSERT INTO t (v) VALUES ('late')")
