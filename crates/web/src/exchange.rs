@@ -102,10 +102,20 @@ async fn one(
             head,
             start,
             length,
-        } => (
-            status,
-            file::send(client, file, head, start, length, idle).await,
-        ),
+        } => match file::open(file) {
+            Ok(open) => (
+                status,
+                file::send(client, &open, head, start, length, idle).await,
+            ),
+            Err(e) => {
+                tracing::error!("{}: {e}", file.path.display());
+                let mut bytes = Vec::new();
+                let text = "the file cannot be read\n";
+                answer::text(500, "", text, !traits.is_head, !keep, &mut bytes);
+                let sent = client.write_all(&bytes, idle).await;
+                (500, sent.map(|()| bytes.len() as u64))
+            }
+        },
     };
     if sent.is_ok() && !keep {
         client.linger(LINGER_BYTES, LINGER).await;
