@@ -239,6 +239,9 @@ mod tests {
             outgoing.starts_with("GET /x HTTP/1.1\r\nHost: www.foobar.com\r\n"),
             "{outgoing}"
         );
+        let (outgoing, _) =
+            check("GET http://www.foobar.com?a=b HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
+        assert!(outgoing.starts_with("GET /?a=b HTTP/1.1\r\n"), "{outgoing}");
     }
 
     #[test]

@@ -42,8 +42,8 @@ impl Traits {
 /// Host and origin-form target. An absolute-form target overrides Host (RFC 9112 section 3.2.2).
 pub fn target<'b>(head: &RequestHead<'_, 'b>) -> (&'b str, &'b str) {
     match absolute(head.target) {
-        Some((authority, path)) if path.starts_with('/') => (authority, path),
-        Some((authority, _)) => (authority, "/"),
+        Some((authority, "")) => (authority, "/"),
+        Some((authority, path)) => (authority, path),
         None => (head.fields.text("host").unwrap_or_default(), head.target),
     }
 }

@@ -27,7 +27,9 @@ pub fn outgoing(
     origin: Option<&Origin<'_>>,
     out: &mut Vec<u8>,
 ) {
-    put(out, &[head.method.as_bytes(), b" ", path.as_bytes()]);
+    // `http://host?query` has an empty path, which origin-form writes as `/`.
+    let slash: &[u8] = if path.starts_with('?') { b"/" } else { b"" };
+    put(out, &[head.method.as_bytes(), b" ", slash, path.as_bytes()]);
     put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
     let replaced = origin.is_some();
     let hop = Hop::of(head.fields);
