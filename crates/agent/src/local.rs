@@ -77,6 +77,7 @@ pub async fn up(
     let cluster =
         Cluster::open_embedded(&state.root.join("cluster.json")).map_err(|e| plain(&e))?;
     let secrets = Secrets::open(&state.root.join("secrets")).map_err(|e| plain(&e))?;
+    check_target(&derive(&options, [127, 0, 1]))?;
     let (target, listeners) = claim_addresses(&options, &cluster, &state).await?;
     let mark = secrets.get_or_create("leash-mark").map_err(|e| plain(&e))?;
     // What an earlier run left because even its leash was killed.
@@ -167,6 +168,19 @@ async fn claim_addresses(
     Err(UpError::new(
         last.map_or_else(String::new, |e| e.to_string()),
         in_use,
+    ))
+}
+
+/// The independent checker of what `derive` made: a defect is a bug of ours, told before it does harm.
+fn check_target(target: &Target) -> Result<(), UpError> {
+    let defects = site::check_target(target);
+    let Some(first) = defects.first() else {
+        return Ok(());
+    };
+    let what = format!("this site file leads to an impossible plan: {first}");
+    Err(UpError::new(
+        what,
+        "this is a bug in Mainstay; please report it with the site file",
     ))
 }
 

@@ -19,6 +19,8 @@ pub struct InstanceReport {
     pub since_ms: u64,
     /// Why it is in this state.
     pub reason: String,
+    /// Why its last run ended; empty while the first one lasts.
+    pub last_end: String,
 }
 
 /// Where an instance listens.

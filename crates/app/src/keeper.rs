@@ -63,6 +63,7 @@ pub fn start(parts: Parts) -> Keeper {
         restarts: 0,
         since_ms: now_ms(),
         reason: String::new(),
+        last_end: String::new(),
     });
     let actor = Actor {
         parts,
@@ -126,6 +127,8 @@ impl Actor {
                 Over::Stop => break,
                 Over::Ended(reason) => reason,
             };
+            self.report
+                .send_modify(|report| report.last_end.clone_from(&reason));
             let restart = restart::after_exit(
                 self.history,
                 ready.get().map(Instant::elapsed).unwrap_or_default(),

@@ -18,14 +18,32 @@ pub const LATENCY_SECONDS: [f64; 13] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 2.5, 10.0,
 ];
 
-/// The registry as text, without the closing `# EOF` (several are joined into one answer).
+/// The registry as text, in the plain Prometheus format: without OpenMetrics' closing `# EOF` (several
+/// are joined into one answer), and with a counter's family named as its samples are, `…_total`.
 pub fn exposition(registry: &Registry) -> String {
     let mut text = String::new();
     if prometheus_client::encoding::text::encode(&mut text, registry).is_err() {
         text.clear();
     }
-    text.truncate(text.trim_end_matches("# EOF\n").len());
-    text
+    let counters: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut out = String::with_capacity(text.len() + counters.len() * 16);
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(&name) => {
+                // Writing to a String cannot fail.
+                writeln!(out, "# {what} {name}_total {rest}").unwrap_or_default();
+            }
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 /// Joins the expositions of several processes into one: each sample gets its process's labels
@@ -108,7 +126,7 @@ impl Exposition {
 
 #[cfg(test)]
 mod tests {
-    use super::merge;
+    use super::{Counter, Registry, exposition, merge};
 
     #[test]
     fn families_of_several_processes_stand_together() {
@@ -122,6 +140,18 @@ mod tests {
             merge(&parts),
             "# HELP a Help.\n# TYPE a counter\na_total{s=\"1\"} 3\na_total{s=\"2\"} 3\n\
              # TYPE b gauge\nb{s=\"1\",x=\"1\"} 2\nb{s=\"2\",x=\"1\"} 2\n"
+        );
+    }
+
+    #[test]
+    fn a_counters_family_is_named_as_its_samples_are() {
+        let mut registry = Registry::default();
+        let counter = Counter::<u64>::default();
+        registry.register("things", "Things seen", counter.clone());
+        counter.inc();
+        assert_eq!(
+            exposition(&registry),
+            "# HELP things_total Things seen.\n# TYPE things_total counter\nthings_total 1\n"
         );
     }
 }

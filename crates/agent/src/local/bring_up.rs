@@ -399,7 +399,13 @@ fn app_failed(
             ),
         ),
     };
-    let what = format!("instance {} {verb}: {}", report.name, report.reason);
+    // It may have been started again meanwhile, and wait for its health anew.
+    let why = if report.last_end.is_empty() {
+        &report.reason
+    } else {
+        &report.last_end
+    };
+    let what = format!("instance {} {verb}: {why}", report.name);
     UpError::new(format!("{what}\n{}", last_lines(&log)), next)
 }
 

@@ -43,7 +43,7 @@ fn an_application_that_exits() {
 
 #[test]
 fn an_application_that_never_gets_healthy() {
-    let site_file = TWO_APP_SERVERS.replace("stop-timeout", "start-timeout = \"1s\"\nstop-timeout");
+    let site_file = TWO_APP_SERVERS.replace("stop-timeout", "start-timeout = \"3s\"\nstop-timeout");
     let prepared = Prepared::new(&site_file);
     std::fs::write(prepared.path().join("app/unhealthy"), "").unwrap();
     let said = refused(&prepared, &[]);
