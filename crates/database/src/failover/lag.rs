@@ -15,11 +15,12 @@ use std::time::Duration;
 /// resolution nobody decides by (`max_lag` is seconds).
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Both in microseconds since 1970. A heartbeat that was just applied is on average half an interval
-/// old although nothing is missing: that half is taken off.
+/// Both in microseconds since 1970. The newest heartbeat of a replica that has everything is up to one
+/// interval old: that is taken off, so that only what is certainly missing counts. The lag shown is the
+/// real one or up to an interval less, never more.
 pub fn lag(now_us: i64, newest_beat_us: i64) -> Duration {
     let age = u64::try_from(now_us.saturating_sub(newest_beat_us)).unwrap_or(0);
-    Duration::from_micros(age).saturating_sub(BEAT_INTERVAL / 2)
+    Duration::from_micros(age).saturating_sub(BEAT_INTERVAL)
 }
 
 #[cfg(test)]
@@ -27,9 +28,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lag_is_the_age_less_half_an_interval_and_never_negative() {
+    fn lag_is_the_age_less_an_interval_and_never_negative() {
         let ms = |n: i64| lag(n * 1000, 0).as_millis();
-        assert_eq!([ms(0), ms(400), ms(600), ms(5500)], [0, 0, 100, 5000]);
+        assert_eq!([ms(0), ms(900), ms(1100), ms(5500)], [0, 0, 100, 4500]);
         assert_eq!(lag(0, 10_000_000), Duration::ZERO, "a clock ahead of ours");
         assert_eq!(lag(i64::MAX, i64::MIN), lag(i64::MAX, 0));
     }
