@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use app::env::{Facts, environment};
 use app::instance::{self, InstanceReport};
@@ -67,18 +67,40 @@ impl AppSide<'_> {
 
     /// The release of the code base as it is now; none for a site without an app.
     pub(crate) async fn release(&self) -> Result<Option<Release>, UpError> {
-        let Some((_, _, app)) = self.servers().next() else {
-            return Ok(None);
+        let (source, next) = match (self.servers().next(), self.static_files()) {
+            (Some((_, _, app)), _) => (
+                app.source.clone(),
+                "set `path` of [app] to the app's directory",
+            ),
+            (None, Some(directory)) => (
+                directory,
+                "set `static` of [web] to the directory of the files",
+            ),
+            (None, None) => return Ok(None),
         };
         let store = Store::new(self.state.root.join("releases"));
-        let source = app.source.clone();
         let taken = tokio::task::spawn_blocking(move || store.take(&source)).await;
         let release = taken
             .map_err(|e| UpError::new(format!("taking the release: {e}"), ""))?
-            .map_err(|e| {
-                UpError::new(e.to_string(), "set `path` of [app] to the app's directory")
-            })?;
+            .map_err(|e| UpError::new(e.to_string(), next))?;
         Ok(Some(release))
+    }
+
+    /// The directory of a site without an app; absolute, as there is no app's directory to be below.
+    fn static_files(&self) -> Option<PathBuf> {
+        let mut webs = self
+            .target
+            .servers
+            .values()
+            .filter_map(|server| server.web.as_ref());
+        webs.find_map(|web| web.static_dir.as_ref())
+            .map(PathBuf::from)
+            .filter(|d| d.is_absolute())
+    }
+
+    /// Whether any server runs the app.
+    pub(crate) fn has_app(&self) -> bool {
+        self.servers().next().is_some()
     }
 
     /// Runs the migration of a release that has not been migrated to.

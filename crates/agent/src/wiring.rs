@@ -21,8 +21,13 @@ pub(crate) fn web(
         },
         ready: instance.state == InstanceState::Ready,
     });
+    let mut target = target.clone();
+    if !has_app && release.is_some() {
+        // The release of a site of static files only is those files.
+        target.static_dir = Some(".".to_owned());
+    }
     web::snapshot::Snapshot {
-        target: target.clone(),
+        target,
         release: release.map(Path::to_owned),
         has_app,
         instances: instances.collect(),

@@ -24,9 +24,7 @@ impl State {
     pub(crate) fn new(snapshot: Snapshot, former: Option<&Self>) -> io::Result<Self> {
         let root = match (&snapshot.release, &snapshot.target.static_dir) {
             (Some(release), Some(directory)) => Some(release.join(directory)),
-            // A site of static files only has no releases: its directory is absolute.
-            (None, Some(directory)) => Some(PathBuf::from(directory)).filter(|d| d.is_absolute()),
-            (_, None) => None,
+            _ => None,
         };
         let paths = match (&root, former) {
             (Some(root), Some(former))

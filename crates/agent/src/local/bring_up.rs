@@ -60,7 +60,7 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
             .await;
     }
     wait_for_roles(running, "sql-router").await?;
-    if let Some(release) = &release {
+    if let Some(release) = release.as_ref().filter(|_| app_side(running).has_app()) {
         let since = teller.begin("migration").await;
         let migrated = app_side(running).migrate(release).await?;
         teller.done("migration", since, migrated.to_string()).await;

@@ -77,3 +77,37 @@ fn files_are_served_as_browsers_expect() {
         (405, Some("GET, HEAD"))
     );
 }
+
+#[test]
+fn a_site_of_static_files_only_serves_what_was_there_at_its_start() {
+    let site_file = r#"
+[site]
+name = "test"
+domains = ["www.test.example"]
+
+[servers.lb-1]
+address = "10.0.0.1"
+roles = ["balancer"]
+
+[servers.web-1]
+address = "10.0.0.2"
+roles = ["web"]
+
+[web]
+static = "app/static"
+"#;
+    let mut site = Prepared::new(site_file).up();
+    let get = |address: &str, path: &str| Client::connect(address).get(path);
+    assert_eq!(get(&site.http(), "/docs/").text(), "<p>docs");
+    assert_eq!(get(&site.http(), "/nothing").status, 404);
+    // An edit is a new release: all of it is there after the next start, none of it before.
+    std::fs::write(
+        site.path().join("app/static/docs/index.html"),
+        "<p>newer docs",
+    )
+    .unwrap();
+    assert_eq!(get(&site.http(), "/docs/").text(), "<p>docs");
+    site.down();
+    site.up_again();
+    assert_eq!(get(&site.http(), "/docs/").text(), "<p>newer docs");
+}
