@@ -211,34 +211,53 @@ fn a_state_directory_that_cannot_be_used() {
     );
 }
 
-#[test]
-fn a_full_state_directory() {
-    // A file system of 1 MiB needs root and a mount; without them there is nothing to see here.
+/// Mounts an empty file system with these options, runs `up` with its state there, unmounts it again.
+/// `None`: no right to mount, so there is nothing to see here.
+fn refused_on(options: &str) -> Option<String> {
     let prepared = Prepared::new(TWO_APP_SERVERS);
-    let full = prepared.path().join("full");
-    std::fs::create_dir(&full).unwrap();
+    let mounted = prepared.path().join("mounted");
+    std::fs::create_dir(&mounted).unwrap();
     let mount = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-        .arg(&full)
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(&mounted)
         .output();
     if !mount.is_ok_and(|mount| mount.status.success()) {
         eprintln!("skipped: no right to mount");
-        return;
+        return None;
     }
-    let said = refused(&prepared, &["--state", "full/state"]);
-    let unmount = std::process::Command::new("umount").arg(&full).status();
+    let up = [
+        "up",
+        "--http",
+        "127.0.0.1:0",
+        "--https",
+        "127.0.0.1:0",
+        "--state",
+    ];
+    let up = prepared.run(&[&up[..], &["mounted/state"]].concat());
+    let unmount = std::process::Command::new("umount").arg(&mounted).status();
     assert!(unmount.unwrap().success());
+    assert_eq!(up.status.code(), Some(1), "{}", text(&up.stderr));
+    Some(text(&up.stderr))
+}
+
+#[test]
+fn a_full_state_directory() {
+    let Some(said) = refused_on("size=1m") else {
+        return;
+    };
     assert!(said.contains("256 MiB are needed"), "{said}");
     assert!(said.contains("next: free some space"), "{said}");
 }
 
 #[test]
-fn a_webhook_whose_secret_is_missing() {
-    let site_file =
-        TWO_APP_SERVERS.to_owned() + "\n[alerts]\nwebhook = [{ secret = \"alerts-url\" }]\n";
-    let said = refused(&Prepared::new(&site_file), &[]);
+fn a_read_only_state_directory() {
+    let Some(said) = refused_on("ro") else { return };
     assert!(
-        said.contains("no secret `alerts-url`, which `webhook` of [alerts] needs"),
+        said.contains("mounted/state: Read-only file system"),
+        "{said}"
+    );
+    assert!(
+        said.contains("next: name a directory you can write to"),
         "{said}"
     );
 }
