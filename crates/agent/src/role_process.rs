@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use process::control::{self, Listener, Receiver, Sender};
 use process::message::{About, FromRole, ToRole};
 use process::restart::{self, History};
 use process::role;
 use process::spawn::{Launch, Running, Spawner};
+use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -451,11 +452,4 @@ async fn read(mut receiver: Receiver, messages: mpsc::Sender<FromRole>) {
             return;
         }
     }
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,11 +10,12 @@ use monitor::status::{
 };
 use process::message::About;
 use site::target::Target;
+use telemetry::wall_clock::now_ms;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::known::{Known, Role, locked};
-use crate::role_process::{RoleState, now_ms};
+use crate::role_process::RoleState;
 
 /// Before anything was seen.
 pub(crate) fn nothing(target: &Target) -> SiteStatus {

@@ -4,11 +4,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use process::restart::{self, History};
 use process::spawn::{Launch, Running, Spawner};
 use site::target::AppTarget;
+use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -309,11 +310,4 @@ fn tell(parts: &Parts, severity: Severity, kind: &str, what: String) {
     if parts.events.try_send(event).is_err() {
         tracing::warn!("an event was dropped: nobody takes them up");
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::deadline::Watch;
 use http::workers::Crew;
@@ -10,6 +10,7 @@ use process::message::About;
 use process::role::{self, Control, Inherited, Order, RoleError, Voice};
 use process::snapshot::Shared;
 use telemetry::Severity;
+use telemetry::wall_clock::now_ms;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -193,11 +194,4 @@ impl Balancer {
             About::Metrics => metrics::exposition(&state, &self.crew.total()),
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

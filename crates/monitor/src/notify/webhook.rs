@@ -6,8 +6,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Secret, Severity};
 use tokio::sync::oneshot;
 use ureq::Agent;
@@ -242,13 +243,6 @@ fn host(url: &str) -> &str {
         Some((v6, _)) => v6,
         None => host.split(':').next().unwrap_or_default(),
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]
