@@ -263,6 +263,17 @@ fn a_read_only_state_directory() {
 }
 
 #[test]
+fn a_webhook_whose_secret_is_missing() {
+    let site_file =
+        TWO_APP_SERVERS.to_owned() + "\n[alerts]\nwebhook = [{ secret = \"alerts-url\" }]\n";
+    let said = refused(&Prepared::new(&site_file), &[]);
+    assert!(
+        said.contains("no secret `alerts-url`, which `webhook` of [alerts] needs"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_secret_that_is_missing_or_open_to_others() {
     let site_file = TWO_APP_SERVERS.to_owned() + "\n[app.env]\nAPI = { secret = \"api-key\" }\n";
     let prepared = Prepared::new(&site_file);
