@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
 
+pub mod balancer;
+
 /// Grows with every incompatible change of the types in this file.
 pub const VERSION_OF_FORMAT: u32 = 1;
 
