@@ -69,14 +69,11 @@ pub async fn connect(
     };
     let fault = |kind| Fault::upstream(Phase::Connect, kind);
     match connected {
-        Ok(Ok(stream)) => {
-            let buffer = Buffer::with_capacity(limits::BUFFER);
-            Ok(Upstream {
-                stream,
-                buffer,
-                reused: false,
-            })
-        }
+        Ok(Ok(stream)) => Ok(Upstream {
+            stream,
+            buffer: Buffer::new(),
+            reused: false,
+        }),
         Ok(Err(e)) => Err(fault(e.into())),
         Err(Late) => Err(fault(Kind::Timeout)),
     }
@@ -152,7 +149,11 @@ pub async fn read_head(
                 result
                     .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
             ),
-            Poll::Pending if !deadline.poll_late(cx) => Poll::Pending,
+            Poll::Pending if !deadline.poll_late(cx) => {
+                // The client's next bytes are read after the answer: until then it needs no memory.
+                buffer.release();
+                Poll::Pending
+            }
             Poll::Pending if request.is_over() || request.is_writing() => {
                 Poll::Ready(Err(Fault::upstream(Phase::ResponseHead, Kind::Timeout)))
             }
@@ -177,12 +178,12 @@ fn poll_head(
             });
         }
         *scanned = buffer.filled().len();
-        if *scanned >= limits::HEAD || !buffer.make_room(limits::HEAD + limits::BUFFER) {
+        if *scanned >= limits::HEAD {
             return Poll::Ready(Err(Kind::TooLarge("response head")));
         }
-        match stream.poll_read(cx, buffer.spare()) {
+        match buffer.poll_fill(cx, stream, limits::HEAD + limits::BUFFER) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(Kind::Closed)),
-            Poll::Ready(Ok(count)) => buffer.advance(count),
+            Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e.into())),
             Poll::Pending => return Poll::Pending,
         }

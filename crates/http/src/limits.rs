@@ -12,6 +12,10 @@ pub const BUFFER: usize = 16 << 10;
 /// Size of the read buffer of a body known to be long: measured, 64 KiB halves the system calls of a
 /// 64 KiB response and more brings nothing on loopback.
 pub const BODY_BUFFER: usize = 64 << 10;
+/// Buffers of these two sizes that a thread keeps while no connection holds them, 1 MiB of each: as
+/// many as are read at once, not as many as are open (no source; more would only be kept, not used).
+pub const FREE_BUFFERS: usize = 64;
+pub const FREE_BODY_BUFFERS: usize = 16;
 /// Bytes of a chunk's size line with its extensions, and of a trailer section (no source; generous).
 pub const CHUNK_LINE: usize = 256;
 pub const TRAILERS: usize = 8 << 10;

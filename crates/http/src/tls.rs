@@ -9,9 +9,9 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// Why a certificate cannot be used.
@@ -62,7 +62,7 @@ pub fn server_config(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsE
 }
 
 /// The handshake.
-pub async fn accept(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Stream> {
-    let accepted = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
-    Ok(Stream::Tls(Box::new(accepted)))
+pub async fn accept(socket: Socket, config: &Arc<ServerConfig>) -> io::Result<Stream> {
+    let accepted = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
+    Ok(Stream::Tls(Box::new(accepted.into())))
 }
