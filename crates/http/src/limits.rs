@@ -30,3 +30,8 @@ pub const INFORMATIONAL: usize = 16;
 /// TLS 1.2 sessions kept for clients without tickets, which are rare (HAProxy: `tune.ssl.cachesize` 20000
 /// for all clients; rustls: 256). About 200 bytes each.
 pub const TLS_SESSIONS: usize = 1024;
+/// Bytes of a ClientHello read for its server name, without record headers: those of browsers have up to
+/// 2 KiB, with a post-quantum key share; HAProxy looks at one buffer (16 KiB).
+pub const CLIENT_HELLO: usize = 15 << 10;
+/// Bytes read ahead of a connection's protocol: a PROXY header, or a ClientHello in its records.
+pub const READ_AHEAD: usize = 16 << 10;

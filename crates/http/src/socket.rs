@@ -1,6 +1,7 @@
 //! A socket before anything is known of what it carries: TCP or unix, with the bytes that were read to
 //! find that out (a PROXY header, a ClientHello) still to be read by whoever comes next.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
+use crate::deadline::Deadline;
+use crate::fault::Kind;
+use crate::limits;
 use crate::stream::Stream;
 
 /// What carries it.
@@ -56,9 +60,35 @@ impl Socket {
         self.ahead.release();
     }
 
-    /// Reads more ahead, up to `limit` bytes in all. `Ready(Ok(0))` is the end of the stream.
-    pub fn poll_ahead(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        if !self.ahead.make_room(limit) {
+    /// Reads ahead until `parse` says what it is, within the limit of time that is set and
+    /// `limits::READ_AHEAD` bytes. `parse` sees everything from the front at every call; what it has
+    /// seen stays to be read.
+    pub async fn look<T>(
+        &mut self,
+        deadline: &Deadline,
+        parse: impl Fn(&[u8]) -> Result<Option<T>, Kind>,
+    ) -> Result<T, Kind> {
+        loop {
+            if !self.ahead.is_empty()
+                && let Some(found) = parse(self.ahead.filled())?
+            {
+                return Ok(found);
+            }
+            if self.ahead.filled().len() >= limits::READ_AHEAD {
+                return Err(Kind::TooLarge("the beginning of the connection"));
+            }
+            let read = poll_fn(|cx| match self.poll_ahead(cx) {
+                Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+                step => step.map_err(Kind::from),
+            });
+            if read.await? == 0 {
+                return Err(Kind::Closed);
+            }
+        }
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.ahead.make_room(limits::READ_AHEAD) {
             return Poll::Ready(Err(io::ErrorKind::StorageFull.into()));
         }
         let mut into = ReadBuf::new(self.ahead.spare());
@@ -68,9 +98,7 @@ impl Socket {
         };
         let count = into.filled().len();
         self.ahead.advance(count);
-        if self.ahead.is_empty() {
-            self.ahead.release();
-        }
+        self.ahead.release();
         read.map_ok(|()| count)
     }
 
@@ -148,25 +176,49 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::time::Duration;
 
     use tokio::io::AsyncReadExt;
 
     use super::*;
+    use crate::deadline::Watch;
 
     #[tokio::test]
     async fn what_was_read_ahead_is_read_first() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        theirs.try_write(b"PROXYhello").unwrap();
         let mut socket = Socket::from(ours);
-        while socket.ahead().len() < 10 {
-            poll_fn(|cx| socket.poll_ahead(cx, 64)).await.unwrap();
-        }
+        let watch = Watch::new();
+        let deadline = watch.deadline();
+        deadline.set(Duration::from_secs(5));
+        let enough = |bytes: &[u8]| Ok((bytes.len() >= 8).then_some(bytes.len()));
+        let sending = async {
+            theirs.try_write(b"PROXY").unwrap();
+            tokio::task::yield_now().await;
+            theirs.try_write(b"hello").unwrap();
+        };
+        let (seen, ()) = tokio::join!(socket.look(&deadline, enough), sending);
+        assert_eq!(seen, Ok(10));
         socket.consume(5);
         theirs.try_write(b" world").unwrap();
         drop(theirs);
         let mut rest = String::new();
         socket.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "hello world");
+        let never = |_: &[u8]| Ok(None::<()>);
+        assert_eq!(socket.look(&deadline, never).await, Err(Kind::Closed));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_read_for_ever() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut socket = Socket::from(ours);
+        let watch = Watch::new();
+        let deadline = watch.deadline();
+        let never = |_: &[u8]| Ok(None::<()>);
+        let flood = vec![0; 2 * limits::READ_AHEAD];
+        let flooding = tokio::io::AsyncWriteExt::write_all(&mut theirs, &flood);
+        let looking = socket.look(&deadline, never);
+        let (seen, _) = tokio::join!(looking, flooding);
+        assert!(matches!(seen, Err(Kind::TooLarge(_))));
     }
 }

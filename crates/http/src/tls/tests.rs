@@ -401,6 +401,34 @@ async fn a_handshake_that_never_ends_is_late() {
     local.run_until(test).await;
 }
 
+/// As a router by name does that also ends TLS for some names.
+#[tokio::test]
+async fn a_connection_can_be_looked_at_before_tls_begins() {
+    let files = Files::new();
+    let ca = files.authority("ca");
+    let one = files.certificate(&ca, "one", &["foobar.com"]);
+    let config = listen(&listener_terms(vec![one]));
+    let connector = Connector::new(&upstream_terms(&ca, "foobar.com")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = Address::Tcp(listener.local_addr().unwrap());
+    let watch = Watch::new();
+    let (ours, theirs) = (watch.deadline(), watch.deadline());
+    let accepting = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = Socket::from(stream);
+        let seen = hello::look(&mut socket, &ours, LIMIT).await.unwrap();
+        let seen = seen.unwrap();
+        assert_eq!(seen.server_name.as_deref(), Some("foobar.com"));
+        assert_eq!(seen.alpn, [b"http/1.1"]);
+        accept(socket, &config).await.unwrap()
+    };
+    let connecting = client::connect_secure(&to, &connector, &theirs, LIMIT);
+    let (mut accepted, connected) = tokio::join!(accepting, connecting);
+    exchange(&mut accepted, &mut connected.unwrap())
+        .await
+        .unwrap();
+}
+
 /// TLS 1.3 servers send tickets when the handshake is over; HAProxy and nginx do, and OpenSSL clients
 /// must not take them for an answer either.
 #[tokio::test]
