@@ -11,6 +11,7 @@ pub mod workers;
 
 pub mod deadline;
 pub mod front;
+pub mod proxy_protocol;
 pub mod socket;
 pub mod stream;
 pub mod tls;

@@ -35,3 +35,6 @@ pub const TLS_SESSIONS: usize = 1024;
 pub const CLIENT_HELLO: usize = 15 << 10;
 /// Bytes read ahead of a connection's protocol: a PROXY header, or a ClientHello in its records.
 pub const READ_AHEAD: usize = 16 << 10;
+/// Bytes of a PROXY header of version 2. The specification wants 536 to be enough for a sender; with what
+/// balancers of providers add (a client's certificate among it), a page is.
+pub const PROXY_HEADER: usize = 4 << 10;
