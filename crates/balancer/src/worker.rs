@@ -12,8 +12,8 @@ use http::deadline::Watch;
 use http::front::{self, Accepted};
 use http::pool::Pool;
 use http::server::Connection;
+use http::tls;
 use http::workers::Place;
-use http::{Stream, tls};
 use process::snapshot::Shared;
 
 use crate::access_file::AccessFile;
@@ -162,18 +162,21 @@ impl Worker {
 
     async fn serve(self: Rc<Self>, accepted: Accepted<bool>) {
         let Accepted {
-            stream,
-            peer: address,
+            socket,
+            peer,
             deadline,
             of: secure,
         } = accepted;
+        let Some(address) = peer else {
+            return;
+        };
         deadline.set(HANDSHAKE);
         let tls = self.view().state.tls.clone();
-        let stream = match (secure, tls) {
-            (false, _) => Stream::Tcp(stream),
+        let client = match (secure, tls) {
+            (false, _) => Connection::plain(socket, deadline),
             (true, None) => return,
-            (true, Some(config)) => match deadline.watch(tls::accept(stream, &config)).await {
-                Ok(Ok(stream)) => stream,
+            (true, Some(config)) => match deadline.watch(tls::accept(socket, &config)).await {
+                Ok(Ok(stream)) => Connection::new(stream, deadline),
                 Ok(Err(e)) => {
                     tracing::debug!("{address}: TLS: {e}");
                     return;
@@ -182,7 +185,7 @@ impl Worker {
             },
         };
         let peer = Peer { address, secure };
-        exchange::serve(&self, Connection::new(stream, deadline), peer).await;
+        exchange::serve(&self, client, peer).await;
     }
 
     async fn housekeeping(self: Rc<Self>) {

@@ -2,6 +2,7 @@
 //! relaying the answer.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::task::{Context, Poll};
@@ -16,7 +17,9 @@ use crate::fault::{Fault, Kind, Phase};
 use crate::head;
 use crate::limits;
 use crate::server::Connection;
+use crate::socket::Socket;
 use crate::stream::Stream;
+use crate::tls::Connector;
 
 /// Where an upstream listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,43 +46,62 @@ pub struct Times {
     pub idle_body: Duration,
 }
 
-/// Opens a connection.
+/// Opens a plain connection.
 pub async fn connect(
     to: &Address,
     deadline: &Deadline,
     within: Duration,
 ) -> Result<Upstream, Fault> {
     deadline.set(within);
-    let connected = match to {
-        Address::Tcp(address) => {
-            deadline
-                .watch(TcpStream::connect(address))
-                .await
-                .map(|connected| {
-                    connected.and_then(|stream| {
-                        stream.set_nodelay(true)?;
-                        Ok(Stream::Tcp(stream))
-                    })
-                })
-        }
-        Address::Unix(path) => {
-            let connected = deadline.watch(UnixStream::connect(path)).await;
-            connected.map(|connected| connected.map(Stream::Unix))
-        }
-    };
+    watched(deadline, async {
+        let (stream, buffer) = dial(to).await?.into_plain();
+        Ok(Upstream {
+            stream,
+            buffer,
+            reused: false,
+        })
+    })
+    .await
+}
+
+/// Opens a connection with TLS: both handshakes together within `within`.
+pub async fn connect_secure(
+    to: &Address,
+    tls: &Connector,
+    deadline: &Deadline,
+    within: Duration,
+) -> Result<Upstream, Fault> {
+    deadline.set(within);
+    watched(deadline, async {
+        Ok(Upstream {
+            stream: tls.connect(dial(to).await?, to).await?,
+            buffer: Buffer::new(),
+            reused: false,
+        })
+    })
+    .await
+}
+
+async fn watched(
+    deadline: &Deadline,
+    connecting: impl Future<Output = io::Result<Upstream>>,
+) -> Result<Upstream, Fault> {
     let fault = |kind| Fault::upstream(Phase::Connect, kind);
-    match connected {
-        Ok(Ok(stream)) => {
-            let buffer = Buffer::with_capacity(limits::BUFFER);
-            Ok(Upstream {
-                stream,
-                buffer,
-                reused: false,
-            })
-        }
-        Ok(Err(e)) => Err(fault(e.into())),
+    match deadline.watch(connecting).await {
+        Ok(connected) => connected.map_err(|e| fault(e.into())),
         Err(Late) => Err(fault(Kind::Timeout)),
     }
+}
+
+async fn dial(to: &Address) -> io::Result<Socket> {
+    Ok(match to {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            stream.into()
+        }
+        Address::Unix(path) => UnixStream::connect(path).await?.into(),
+    })
 }
 
 /// A question of our own, without a client behind it (a health check): connects, sends `request`, waits
@@ -91,7 +113,16 @@ pub async fn ask(
     deadline: &Deadline,
     within: Duration,
 ) -> Result<(Upstream, usize), Fault> {
-    let mut upstream = connect(to, deadline, within).await?;
+    let upstream = connect(to, deadline, within).await?;
+    ask_over(upstream, request, deadline).await
+}
+
+/// The same over a connection that is there already, within the limit that is set already.
+pub async fn ask_over(
+    mut upstream: Upstream,
+    request: &[u8],
+    deadline: &Deadline,
+) -> Result<(Upstream, usize), Fault> {
     let (mut sent, mut scanned) = (0, 0);
     let length = poll_fn(|cx| {
         while let Some(rest) = request.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -101,6 +132,10 @@ pub async fn ask(
                 Poll::Pending if deadline.poll_late(cx) => return Poll::Ready(Err(Kind::Timeout)),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+        match upstream.stream.poll_flush(cx) {
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(Kind::from(e))),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         match poll_head(cx, &mut upstream, &mut scanned) {
             Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
@@ -152,7 +187,11 @@ pub async fn read_head(
                 result
                     .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
             ),
-            Poll::Pending if !deadline.poll_late(cx) => Poll::Pending,
+            Poll::Pending if !deadline.poll_late(cx) => {
+                // The client's next bytes are read after the answer: until then it needs no memory.
+                buffer.release();
+                Poll::Pending
+            }
             Poll::Pending if request.is_over() || request.is_writing() => {
                 Poll::Ready(Err(Fault::upstream(Phase::ResponseHead, Kind::Timeout)))
             }
@@ -177,12 +216,12 @@ fn poll_head(
             });
         }
         *scanned = buffer.filled().len();
-        if *scanned >= limits::HEAD || !buffer.make_room(limits::HEAD + limits::BUFFER) {
+        if *scanned >= limits::HEAD {
             return Poll::Ready(Err(Kind::TooLarge("response head")));
         }
-        match stream.poll_read(cx, buffer.spare()) {
+        match buffer.poll_fill(cx, stream, limits::HEAD + limits::BUFFER) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(Kind::Closed)),
-            Poll::Ready(Ok(count)) => buffer.advance(count),
+            Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e.into())),
             Poll::Pending => return Poll::Pending,
         }

@@ -255,17 +255,13 @@ impl Copy {
             }
             _ => {}
         }
-        buffer.make_room(limits::BODY_BUFFER);
-        match ready!(from.poll_read(cx, buffer.spare())) {
+        match ready!(buffer.poll_fill(cx, from, limits::BODY_BUFFER)) {
             Ok(0) if matches!(self.body, Body::UntilClose) => {
                 self.body = Body::Done;
                 Poll::Ready(Ok(()))
             }
             Ok(0) => Poll::Ready(Err(Kind::Closed)),
-            Ok(count) => {
-                buffer.advance(count);
-                Poll::Ready(Ok(()))
-            }
+            Ok(_) => Poll::Ready(Ok(())),
             Err(e) => Poll::Ready(Err(e.into())),
         }
     }

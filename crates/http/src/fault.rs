@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use crate::tls;
+
 /// Whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -33,6 +35,8 @@ pub enum Kind {
     Unsupported(&'static str),
     /// The upstream says that it did nothing with the request (`head::forwarded::NOT_HANDLED`).
     NotHandled,
+    /// A handshake that failed, or a record that cannot be right.
+    Tls(&'static str),
     Io(io::ErrorKind),
 }
 
@@ -81,6 +85,9 @@ impl From<io::Error> for Kind {
         match e.kind() {
             io::ErrorKind::UnexpectedEof => Self::Closed,
             io::ErrorKind::TimedOut => Self::Timeout,
+            io::ErrorKind::InvalidData => {
+                tls::reason::of(&e).map_or(Self::Io(io::ErrorKind::InvalidData), Self::Tls)
+            }
             kind => Self::Io(kind),
         }
     }
@@ -112,6 +119,7 @@ impl fmt::Display for Kind {
             Self::TooLarge(what) => write!(f, "too large: {what}"),
             Self::NotHandled => f.write_str("could not hand the request on"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Io(kind) => write!(f, "{kind}"),
         }
     }

@@ -11,10 +11,13 @@ pub mod workers;
 
 pub mod deadline;
 pub mod front;
+pub mod proxy_protocol;
+pub mod socket;
 pub mod stream;
 pub mod tls;
 
 pub mod buffer;
+mod free_buffers;
 pub mod head;
 
 pub mod body;
@@ -33,4 +36,5 @@ pub mod retry;
 pub use buffer::Buffer;
 pub use deadline::Deadline;
 pub use fault::{Fault, Kind, Phase, Side};
+pub use socket::Socket;
 pub use stream::Stream;

@@ -12,6 +12,10 @@ pub const BUFFER: usize = 16 << 10;
 /// Size of the read buffer of a body known to be long: measured, 64 KiB halves the system calls of a
 /// 64 KiB response and more brings nothing on loopback.
 pub const BODY_BUFFER: usize = 64 << 10;
+/// Buffers of these two sizes that a thread keeps while no connection holds them, 1 MiB of each: as
+/// many as are read at once, not as many as are open (no source; more would only be kept, not used).
+pub const FREE_BUFFERS: usize = 64;
+pub const FREE_BODY_BUFFERS: usize = 16;
 /// Bytes of a chunk's size line with its extensions, and of a trailer section (no source; generous).
 pub const CHUNK_LINE: usize = 256;
 pub const TRAILERS: usize = 8 << 10;
@@ -23,3 +27,14 @@ pub const LINGER_BYTES: usize = 1 << 20;
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Informational responses passed on before a final one (no source; 103s are few).
 pub const INFORMATIONAL: usize = 16;
+/// TLS 1.2 sessions kept for clients without tickets, which are rare (HAProxy: `tune.ssl.cachesize` 20000
+/// for all clients; rustls: 256). About 200 bytes each.
+pub const TLS_SESSIONS: usize = 1024;
+/// Bytes of a ClientHello read for its server name, without record headers: those of browsers have up to
+/// 2 KiB, with a post-quantum key share; HAProxy looks at one buffer (16 KiB).
+pub const CLIENT_HELLO: usize = 15 << 10;
+/// Bytes read ahead of a connection's protocol: a PROXY header, or a ClientHello in its records.
+pub const READ_AHEAD: usize = 16 << 10;
+/// Bytes of a PROXY header of version 2. The specification wants 536 to be enough for a sender; with what
+/// balancers of providers add (a client's certificate among it), a page is.
+pub const PROXY_HEADER: usize = 4 << 10;

@@ -20,7 +20,7 @@ impl Pool {
     /// A connection that is open as far as we know.
     pub fn checkout(&self) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
-        while let Some((upstream, _)) = idle.pop() {
+        while let Some((mut upstream, _)) = idle.pop() {
             if !upstream.stream.is_stale() {
                 return Some(upstream);
             }
@@ -34,13 +34,14 @@ impl Pool {
         // Bytes that nobody asked for: the next response would be the wrong one.
         if upstream.buffer.is_empty() && idle.len() < limits::IDLE_PER_UPSTREAM {
             upstream.reused = true;
+            upstream.buffer.release();
             idle.push((upstream, now));
         }
     }
 
     /// Closes what is old or was closed by the other side.
     pub fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain(|(upstream, since)| {
+        self.idle.borrow_mut().retain_mut(|(upstream, since)| {
             now.duration_since(*since) < IDLE && !upstream.stream.is_stale()
         });
     }

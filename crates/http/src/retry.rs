@@ -52,7 +52,7 @@ pub fn is_harmless(attempt: &Attempt, fault: &Fault) -> bool {
         Phase::Connect => true,
         Phase::ResponseHead => {
             // A response that cannot be read is a response: the upstream has acted.
-            let unanswered = matches!(fault.kind, Kind::Closed | Kind::Io(_));
+            let unanswered = matches!(fault.kind, Kind::Closed | Kind::Tls(_) | Kind::Io(_));
             !attempt.sent || attempt.idempotent && unanswered
         }
         Phase::RequestHead | Phase::RequestBody | Phase::ResponseBody => false,

@@ -1,17 +1,15 @@
 //! The side that faces a client: waiting for a request's head, writing what is ours to write.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::task::{Poll, ready};
 use std::time::Duration;
-
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::buffer::Buffer;
 use crate::deadline::Deadline;
 use crate::fault::{Fault, Kind, Phase};
 use crate::head;
 use crate::limits;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// A client's connection.
@@ -22,31 +20,21 @@ pub struct Connection {
     pub deadline: Deadline,
 }
 
-/// The next connection. Errors that concern one connection, and a lack of descriptors, are waited out:
-/// an accept loop must not end.
-pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Responses are written whole; waiting for more would only delay them.
-                if let Err(e) = stream.set_nodelay(true) {
-                    tracing::debug!("TCP_NODELAY for {peer}: {e}");
-                }
-                return (stream, peer);
-            }
-            Err(e) => {
-                tracing::warn!("accept: {e}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
-}
-
 impl Connection {
     pub fn new(stream: Stream, deadline: Deadline) -> Self {
         Self {
             stream,
-            buffer: Buffer::with_capacity(limits::BUFFER),
+            buffer: Buffer::new(),
+            deadline,
+        }
+    }
+
+    /// Over a socket as it is, without TLS; what was read of it comes first.
+    pub fn plain(socket: Socket, deadline: Deadline) -> Self {
+        let (stream, buffer) = socket.into_plain();
+        Self {
+            stream,
+            buffer,
             deadline,
         }
     }
@@ -77,7 +65,7 @@ impl Connection {
                 };
             }
             scanned = self.buffer.filled().len();
-            if scanned >= limits::HEAD || !self.buffer.make_room(limits::HEAD + limits::BUFFER) {
+            if scanned >= limits::HEAD {
                 return fault(Kind::TooLarge("request head"));
             }
             match self.fill().await {
@@ -103,11 +91,9 @@ impl Connection {
             buffer,
             deadline,
         } = self;
-        poll_fn(|cx| match stream.poll_read(cx, buffer.spare()) {
-            Poll::Ready(Ok(count)) => {
-                buffer.advance(count);
-                Poll::Ready(Ok(count))
-            }
+        let limit = limits::HEAD + limits::BUFFER;
+        poll_fn(|cx| match buffer.poll_fill(cx, stream, limit) {
+            Poll::Ready(Ok(count)) => Poll::Ready(Ok(count)),
             Poll::Ready(Err(e)) => Poll::Ready(Err(e.into())),
             Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
             Poll::Pending => Poll::Pending,
@@ -160,7 +146,7 @@ impl Connection {
             loop {
                 let held = buffer.filled().len();
                 buffer.consume(held);
-                match stream.poll_read(cx, buffer.spare()) {
+                match buffer.poll_fill(cx, stream, limits::BUFFER) {
                     Poll::Ready(Ok(count)) if count > 0 && count <= left => left -= count,
                     Poll::Pending if !deadline.poll_late(cx) => return Poll::Pending,
                     _ => return Poll::Ready(()),

@@ -3,28 +3,36 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::socket::Socket;
 
 /// A connection to a client or an upstream.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// Either side of TLS: towards a client or an upstream.
+    Tls(Box<tokio_rustls::TlsStream<Socket>>),
 }
 
 impl Stream {
     /// Whether an idle connection has been closed, or has sent what nobody asked for. Costs no system
     /// call while nothing has arrived: the runtime knows already.
-    pub fn is_stale(&self) -> bool {
+    pub fn is_stale(&mut self) -> bool {
         let mut byte = [0];
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
-            Self::Tls(_) => return true,
+            // What TLS says to itself (session tickets, new keys) is taken in and is no reason. Nobody is
+            // to be woken: who uses the connection next reads first.
+            Self::Tls(_) => {
+                let step = self.poll_read(&mut Context::from_waker(Waker::noop()), &mut byte);
+                return step.is_ready();
+            }
         };
         !matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }

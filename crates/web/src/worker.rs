@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Stream;
 use http::client::Address;
 use http::counts::Counts;
 use http::deadline::Watch;
@@ -72,9 +71,10 @@ pub(crate) async fn run(parts: Parts) {
     let serve = move |accepted: Accepted<()>| {
         let worker = Rc::clone(&serving);
         async move {
-            let peer = accepted.peer;
-            let client = Connection::new(Stream::Tcp(accepted.stream), accepted.deadline);
-            exchange::serve(&worker, client, peer).await;
+            let client = Connection::plain(accepted.socket, accepted.deadline);
+            if let Some(peer) = accepted.peer {
+                exchange::serve(&worker, client, peer).await;
+            }
         }
     };
     let listeners = parts
