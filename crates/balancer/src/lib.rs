@@ -16,6 +16,12 @@ mod worker;
 mod exchange;
 mod prepare;
 
+pub mod hash;
+pub mod networks;
+pub mod pattern;
+
+pub mod route;
+
 pub mod choose;
 
 mod answer;
