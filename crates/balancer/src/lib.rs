@@ -22,7 +22,11 @@ pub mod pattern;
 
 pub mod route;
 
+pub mod cookie;
+
+pub mod breaker;
 pub mod choose;
+pub mod standing;
 
 mod answer;
 pub mod health;

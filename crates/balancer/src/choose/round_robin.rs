@@ -2,20 +2,59 @@
 //! health or weights: with weights 5, 1, 1 it is a a b a c a a and not a a a a a b c. Serving a request
 //! is then one step of a counter shared by all threads, so the shares are exact.
 
+use super::stride::{Stride, gcd};
+
 /// The order in which endpoints are used, by index; each up endpoint stands in it as often as its
 /// weight says, divided by the weights' greatest common divisor.
 pub fn rotation(weights: &[u16], up: &[bool]) -> Vec<usize> {
+    let of_up = |(weight, up): (&u16, &bool)| if *up { u32::from(*weight) } else { 0 };
+    smooth(weights.iter().zip(up).map(of_up))
+}
+
+/// Turns of the longest rotation: with more, `Stride` takes its place, whose order is nearly as even
+/// and which needs neither memory nor the square of this to be made.
+const LONGEST: u64 = 1024;
+
+/// Whose turn it is, for any weights.
+#[derive(Debug)]
+pub(super) enum Turns {
+    Rotation(Box<[usize]>),
+    Stride(Stride),
+}
+
+impl Turns {
+    pub(super) fn new(weights: impl Iterator<Item = u32> + Clone) -> Self {
+        let stride = Stride::new(weights.clone());
+        if stride.total() <= LONGEST {
+            Self::Rotation(smooth(weights).into())
+        } else {
+            Self::Stride(stride)
+        }
+    }
+
+    /// A position in the list of weights.
+    pub(super) fn position(&self, turn: u64) -> usize {
+        match self {
+            Self::Rotation(order) => turn
+                .checked_rem(order.len() as u64)
+                .and_then(|at| order.get(usize::try_from(at).ok()?).copied()),
+            Self::Stride(stride) => stride.position(turn),
+        }
+        .unwrap_or(0)
+    }
+}
+
+/// As often as the weight of each says; 0: never.
+fn smooth(weights: impl Iterator<Item = u32>) -> Vec<usize> {
     let mut running: Vec<(usize, i64, i64)> = weights
-        .iter()
-        .zip(up)
         .enumerate()
-        .filter(|(_, (weight, up))| **up && **weight > 0)
-        .map(|(index, (weight, _))| (index, i64::from(*weight), 0))
+        .filter(|(_, weight)| *weight > 0)
+        .map(|(index, weight)| (index, i64::from(weight), 0))
         .collect();
-    let divisor = running
-        .iter()
-        .fold(0, |divisor, (_, weight, _)| gcd(divisor, *weight))
-        .max(1);
+    let divisor = running.iter().fold(0, |divisor, (_, weight, _)| {
+        gcd(divisor, weight.unsigned_abs())
+    });
+    let divisor = i64::try_from(divisor).unwrap_or(1).max(1);
     for (_, weight, _) in &mut running {
         *weight /= divisor;
     }
@@ -47,10 +86,6 @@ pub fn choose(rotation: &[usize], turn: u64, tried: &[usize]) -> Option<usize> {
     (0..length)
         .filter_map(|step| rotation.get((start + step) % length).copied())
         .find(|index| !tried.contains(index))
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
