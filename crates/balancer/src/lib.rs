@@ -24,10 +24,15 @@ pub mod route;
 
 pub mod cookie;
 
+pub mod admit;
+
 pub mod breaker;
+pub mod budget;
 pub mod choose;
 pub mod standing;
 
 mod answer;
+pub mod reason;
+
 pub mod health;
 mod metrics;

@@ -343,4 +343,4 @@ fn written(path: &str) -> Result<Box<[u8]>, Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
