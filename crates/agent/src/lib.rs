@@ -16,6 +16,7 @@ pub mod state_dir;
 
 // what is kept running
 mod app_side;
+mod balancer_side;
 mod role_process;
 
 // what each is told, and what all of it looks like

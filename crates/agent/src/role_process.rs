@@ -2,7 +2,7 @@
 //! starts it again, drains it.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ pub(crate) struct Parts {
     /// `balancer`, `web`, `sql-router`: also what is run.
     pub(crate) role: &'static str,
     /// Names and sockets to hand over.
-    pub(crate) sockets: Vec<(&'static str, TcpListener)>,
+    pub(crate) sockets: Vec<(String, OwnedFd)>,
     /// `None` until there is something to say.
     pub(crate) snapshot: watch::Receiver<Option<serde_json::Value>>,
     pub(crate) log: PathBuf,
@@ -155,7 +155,14 @@ pub(crate) struct Keeper {
     task: JoinHandle<()>,
 }
 
-type Ask = (About, oneshot::Sender<String>);
+type Ask = (Question, oneshot::Sender<String>);
+
+/// What a role can be asked.
+#[derive(Debug)]
+enum Question {
+    About(About),
+    OfItsOwn(serde_json::Value),
+}
 
 /// Asks a role from anywhere.
 #[derive(Debug, Clone)]
@@ -164,9 +171,18 @@ pub(crate) struct Asker(mpsc::Sender<Ask>);
 impl Asker {
     /// `None`: it does not run, or does not answer in time.
     pub(crate) async fn ask(&self, about: About) -> Option<String> {
+        self.put(Question::About(about)).await
+    }
+
+    /// A question whose type stands in the role's `snapshot.rs`.
+    pub(crate) async fn question(&self, value: serde_json::Value) -> Option<String> {
+        self.put(Question::OfItsOwn(value)).await
+    }
+
+    async fn put(&self, question: Question) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            self.0.send((about, reply)).await.ok()?;
+            self.0.send((question, reply)).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(ANSWER, asked).await.ok().flatten()
@@ -329,11 +345,16 @@ impl Actor {
                         self.send(&mut sender, &message).await;
                     }
                 }
-                Some((about, reply)) = self.questions.recv() => {
+                Some((question, reply)) = self.questions.recv() => {
                     pending.retain(|_, waiting| !waiting.is_closed());
                     next_id += 1;
-                    pending.insert(next_id, reply);
-                    self.send(&mut sender, &ToRole::Ask { id: next_id, about }).await;
+                    let id = next_id;
+                    pending.insert(id, reply);
+                    let message = match question {
+                        Question::About(about) => ToRole::Ask { id, about },
+                        Question::OfItsOwn(value) => ToRole::Question { id, value },
+                    };
+                    self.send(&mut sender, &message).await;
                 }
                 Some(message) = messages.recv() => match message {
                     FromRole::Answer { id, text } => {
@@ -391,8 +412,7 @@ impl Actor {
     async fn start(&self) -> Result<Running, String> {
         let mut sockets = Vec::new();
         for (name, listener) in &self.parts.sockets {
-            let socket = named(name, Some(listener)).map_err(|e| format!("its socket: {e}"))?;
-            sockets.extend(socket);
+            sockets.push(named(name, listener).map_err(|e| format!("its socket: {e}"))?);
         }
         let ourselves = std::env::current_exe().map_err(|e| format!("our own binary: {e}"))?;
         let launch = Launch {

@@ -95,19 +95,27 @@ fn add_balancer(status: &mut SiteStatus, role: &Role, answer: &str) {
     for (total, count) in traffic.latency.iter_mut().zip(answer.latency) {
         *total += count;
     }
-    status
-        .endpoints
-        .extend(answer.endpoints.into_iter().map(|endpoint| EndpointStatus {
-            balancer: role.server.to_string(),
-            name: endpoint.name,
-            address: endpoint.address,
-            up: endpoint.up,
-            since_ms: endpoint.since_ms,
-            reason: endpoint.reason,
-            requests: endpoint.requests,
-            failures: endpoint.failures,
-            open: endpoint.open,
-        }));
+    for backend in answer.backends {
+        let endpoints = backend
+            .endpoints
+            .into_iter()
+            .map(|endpoint| EndpointStatus {
+                balancer: role.server.to_string(),
+                backend: backend.name.clone(),
+                name: endpoint.name,
+                address: endpoint.address,
+                up: endpoint.up,
+                standing: endpoint.standing,
+                since_ms: endpoint.since_ms,
+                reason: endpoint.reason,
+                weight: endpoint.weight,
+                backup: endpoint.backup,
+                requests: endpoint.requests,
+                failures: endpoint.failures,
+                open: endpoint.open,
+            });
+        status.endpoints.extend(endpoints);
+    }
 }
 
 fn add_router(traffic: &mut Traffic, answer: &str) {

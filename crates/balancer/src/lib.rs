@@ -10,11 +10,16 @@ pub mod run;
 pub mod snapshot;
 
 mod access_file;
+mod backend;
+mod rules;
 mod state;
 mod worker;
 
+mod attempt;
 mod exchange;
 mod prepare;
+mod record;
+mod tcp;
 
 pub mod hash;
 pub mod networks;

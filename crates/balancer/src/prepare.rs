@@ -1,15 +1,26 @@
-//! Pure: from a request's bytes to what is sent to an endpoint, or to the status of a refusal.
+//! Pure: from a request's bytes to what is sent to which backend, or to an answer of our own.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::body::{Framing, framing};
 use http::head::traits::{self, Traits};
 use http::head::write::{self, Origin};
-use http::head::{self, Storage};
+use http::head::{self, RequestHead, Storage};
 use http::{Fault, Kind, Phase};
+use site::target::balancer::{Action, Algorithm};
+
+use crate::admit::Admission;
+use crate::admit::concurrency::Seat;
+use crate::answer::{Answer, Content};
+use crate::choose::hash;
+use crate::reason::Reason;
+use crate::route::{Facts, Matched, Scratch};
+use crate::rules::{Does, Route};
+use crate::state::State;
 
 /// Paths of our own between balancer and web server; not for visitors.
-const INTERNAL: &str = "/.mainstay/";
+const INTERNAL: &[u8] = b"/.mainstay/";
 
 /// What the rest of an exchange needs to know of a request.
 #[derive(Debug)]
@@ -22,6 +33,13 @@ pub(crate) struct Prepared {
     pub(crate) taken: usize,
     pub(crate) traits: Traits,
     pub(crate) upgrade: Option<String>,
+    pub(crate) has_body: bool,
+    pub(crate) route: usize,
+    pub(crate) backend: usize,
+    /// For `Algorithm::Hash`.
+    pub(crate) key: u64,
+    /// To be left when the request has ended.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// Text for the access log; reused from request to request.
@@ -31,25 +49,33 @@ pub(crate) struct Line {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) host: String,
+    pub(crate) client: Option<IpAddr>,
+    /// Index of the route that took it.
+    pub(crate) route: Option<usize>,
+    facts: Scratch,
 }
 
-/// Why a request goes nowhere.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) why: Fault,
-    /// The request was well-formed and has no body: the connection can go on.
-    pub(crate) keep: bool,
-    pub(crate) is_head: bool,
+impl Line {
+    /// Before a request is read.
+    pub(crate) fn clear(&mut self) {
+        self.method.clear();
+        self.target.clear();
+        self.host.clear();
+        self.client = None;
+        self.route = None;
+    }
 }
 
-/// Who asks, and what is allowed.
+/// Who asks, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
+    pub(crate) state: &'a State,
     pub(crate) client: IpAddr,
     pub(crate) scheme: &'a str,
-    pub(crate) domains: &'a [String],
-    pub(crate) request_body: u64,
+    /// Port of HTTPS to which every request is sent on.
+    pub(crate) redirect_to: Option<u16>,
+    /// Since any moment, by a clock that does not go back.
+    pub(crate) now: Duration,
 }
 
 /// `bytes`: what is buffered, of which `length` is the head.
@@ -58,76 +84,202 @@ pub(crate) fn prepare(
     length: usize,
     terms: &Terms<'_>,
     line: &mut Line,
-    mut outgoing: Vec<u8>,
-) -> Result<Prepared, Refusal> {
-    let malformed = |kind: Kind| {
-        let why = Fault::client(Phase::RequestHead, kind);
-        Refusal {
-            status: why.status(),
-            why,
-            keep: false,
-            is_head: false,
-        }
-    };
+    outgoing: Vec<u8>,
+) -> Result<Prepared, Answer> {
+    let malformed = |kind: Kind| Answer::of_fault(Fault::client(Phase::RequestHead, kind));
     let (head_bytes, rest) = bytes
         .split_at_checked(length)
         .ok_or(malformed(Kind::Malformed("the head")))?;
     let mut storage = Storage::new();
     let head = head::request(head_bytes, &mut storage).map_err(malformed)?;
+    let (authority, path) = traits::target(&head);
     replace(&mut line.method, head.method);
     replace(&mut line.target, head.target);
-    let (authority, path) = traits::target(&head);
     replace(&mut line.host, authority);
+    line.client = Some(terms.client);
     let framing = framing::of_request(&head).map_err(malformed)?;
     let traits = Traits::of(&head);
-    let refuse = |status, what| Refusal {
-        status,
-        why: Fault::client(Phase::RequestHead, Kind::Malformed(what)),
-        keep: traits.keeps_by_default() && framing == Framing::None,
-        is_head: traits.is_head,
-    };
-    if !serves(terms.domains, authority) {
-        return Err(refuse(421, "a host that is not this site's"));
-    }
-    if path.starts_with(INTERNAL) {
-        return Err(refuse(404, "an internal path"));
-    }
-    if matches!(framing, Framing::Length(length) if length > terms.request_body) {
-        return Err(refuse(413, "a request body over the limit"));
-    }
-    let upgrade = traits::upgrade(&head);
-    let origin = Origin {
-        client: terms.client,
-        scheme: terms.scheme,
-        request_id: &line.id,
-    };
-    write::outgoing(
-        &head,
+    let request = Request {
+        head,
+        authority,
         path,
         framing,
-        upgrade,
-        authority,
-        Some(&origin),
-        &mut outgoing,
-    );
-    // A body that is all here goes along: one write, and the request can be repeated.
-    let whole = match framing {
-        Framing::Length(length) => usize::try_from(length).ok().and_then(|n| rest.get(..n)),
-        _ => None,
-    };
-    let (framing, body) = match whole {
-        Some(body) => (Framing::None, body),
-        None => (framing, &[][..]),
-    };
-    outgoing.extend_from_slice(body);
-    let upgrade = upgrade.map(str::to_owned);
-    Ok(Prepared {
-        outgoing,
-        framing,
-        taken: length + body.len(),
         traits,
-        upgrade,
-    })
+        rest,
+        length,
+    };
+    let Line {
+        id, facts, route, ..
+    } = line;
+    let facts =
+        Facts::of(&head, terms.client, facts).map_err(|bad| request.refuse(Reason::from(bad)))?;
+    request.route(terms, &facts, id, route, outgoing)
+}
+
+/// One request, read.
+#[derive(Debug, Clone, Copy)]
+struct Request<'a> {
+    head: RequestHead<'a, 'a>,
+    authority: &'a str,
+    path: &'a str,
+    framing: Framing,
+    traits: Traits,
+    /// What is buffered behind the head.
+    rest: &'a [u8],
+    length: usize,
+}
+
+impl Request<'_> {
+    fn answer(&self, reason: Reason, content: Content) -> Answer {
+        Answer {
+            status: reason.status(),
+            reason,
+            content,
+            retry_after: None,
+            fault: None,
+            keep: self.traits.keeps_by_default() && self.framing == Framing::None,
+            is_head: self.traits.is_head,
+        }
+    }
+
+    fn refuse(&self, reason: Reason) -> Answer {
+        self.answer(reason, Content::Page)
+    }
+
+    fn route(
+        &self,
+        terms: &Terms<'_>,
+        facts: &Facts<'_>,
+        id: &str,
+        taken_by: &mut Option<usize>,
+        outgoing: Vec<u8>,
+    ) -> Result<Prepared, Answer> {
+        if facts.path.bytes.starts_with(INTERNAL) {
+            return Err(self.refuse(Reason::InternalPath));
+        }
+        let rules = &terms.state.rules;
+        let matched = rules.table.find(facts);
+        let found = matched.and_then(|matched| Some((matched, rules.routes.get(matched.route)?)));
+        let Some((matched, route)) = found else {
+            let known = rules.table.knows_host(facts.host);
+            let reason = if known {
+                Reason::NoRoute
+            } else {
+                Reason::UnknownHost
+            };
+            return Err(self.refuse(reason));
+        };
+        *taken_by = Some(matched.route);
+        let largest = route.target.request_body;
+        let largest = largest.unwrap_or(terms.state.target.limits.request_body);
+        if matches!(self.framing, Framing::Length(length) if length > largest) {
+            return Err(self.refuse(Reason::BodyTooLarge));
+        }
+        match route.gate.admit(terms.client, facts.fields, terms.now) {
+            Admission::Refuse {
+                reason,
+                retry_after,
+            } => Err(Answer {
+                retry_after,
+                ..self.refuse(reason)
+            }),
+            Admission::Admit(seat) => match self.act(terms, facts, id, matched, route, outgoing) {
+                Ok(prepared) => Ok(Prepared { seat, ..prepared }),
+                Err(answer) => {
+                    if let Some(seat) = seat {
+                        route.gate.leave(seat);
+                    }
+                    Err(answer)
+                }
+            },
+        }
+    }
+
+    fn act(
+        &self,
+        terms: &Terms<'_>,
+        facts: &Facts<'_>,
+        id: &str,
+        matched: Matched,
+        route: &Route,
+        outgoing: Vec<u8>,
+    ) -> Result<Prepared, Answer> {
+        match (&route.target.action, &route.does) {
+            (Action::Forward { .. }, Does::Forward(backend)) => {
+                self.forward(terms, facts, id, matched, *backend, outgoing)
+            }
+            (Action::Respond { status, body }, _) => Err(Answer {
+                status: *status,
+                ..self.answer(Reason::Answered, Content::Text(body.clone()))
+            }),
+            (Action::Maintenance { retry_after }, _) => Err(Answer {
+                retry_after: Some(*retry_after),
+                ..self.refuse(Reason::Maintenance)
+            }),
+            _ => Err(self.refuse(Reason::NoRoute)),
+        }
+    }
+
+    fn forward(
+        &self,
+        terms: &Terms<'_>,
+        facts: &Facts<'_>,
+        id: &str,
+        matched: Matched,
+        backend: usize,
+        mut outgoing: Vec<u8>,
+    ) -> Result<Prepared, Answer> {
+        let Some(of) = terms.state.backends.get(backend) else {
+            return Err(self.refuse(Reason::NoEndpoint));
+        };
+        let upgrade = traits::upgrade(&self.head);
+        let origin = Origin {
+            client: terms.client,
+            scheme: terms.scheme,
+            request_id: id,
+        };
+        write::outgoing(
+            &self.head,
+            self.path,
+            self.framing,
+            upgrade,
+            self.authority,
+            Some(&origin),
+            &mut outgoing,
+        );
+        // A body that is all here goes along: one write, and the request can be repeated.
+        let whole = match self.framing {
+            Framing::Length(length) => usize::try_from(length)
+                .ok()
+                .and_then(|n| self.rest.get(..n)),
+            _ => None,
+        };
+        let (framing, body) = match whole {
+            Some(body) => (Framing::None, body),
+            None => (self.framing, &[][..]),
+        };
+        outgoing.extend_from_slice(body);
+        Ok(Prepared {
+            outgoing,
+            framing,
+            taken: self.length + body.len(),
+            traits: self.traits,
+            upgrade: upgrade.map(str::to_owned),
+            has_body: self.framing != Framing::None,
+            route: matched.route,
+            backend,
+            key: match of.target.algorithm {
+                Algorithm::Hash => hash::key(
+                    &of.target.hash_by,
+                    terms.client,
+                    facts.path.bytes,
+                    facts.fields,
+                ),
+                _ => 0,
+            },
+            seat: None,
+        })
+    }
 }
 
 fn replace(text: &mut String, with: &str) {
@@ -135,127 +287,5 @@ fn replace(text: &mut String, with: &str) {
     text.push_str(with);
 }
 
-/// Whether the host is one of the site's, without its port. HTTP/1.0 without a Host is served.
-fn serves(domains: &[String], authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    host.is_empty()
-        || domains
-            .iter()
-            .any(|domain| domain.eq_ignore_ascii_case(host))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str) -> Result<(String, Framing), u16> {
-        let domains = ["www.foobar.com".to_owned()];
-        let terms = Terms {
-            client: [192, 0, 2, 7].into(),
-            scheme: "http",
-            domains: &domains,
-            request_body: 10,
-        };
-        let length = head::find_end(text.as_bytes(), 0).unwrap();
-        let mut line = Line {
-            id: "abc".to_owned(),
-            ..Line::default()
-        };
-        prepare(text.as_bytes(), length, &terms, &mut line, Vec::new())
-            .map(|prepared| {
-                (
-                    String::from_utf8(prepared.outgoing).unwrap(),
-                    prepared.framing,
-                )
-            })
-            .map_err(|refusal| refusal.status)
-    }
-
-    #[test]
-    fn a_small_body_goes_along() {
-        let text = "POST /a HTTP/1.1\r\nHost: www.foobar.com\r\nContent-Length: 3\r\n\r\nabcGET";
-        let (outgoing, framing) = check(text).unwrap();
-        assert!(outgoing.ends_with("\r\n\r\nabc"), "{outgoing}");
-        assert_eq!(framing, Framing::None);
-        let (outgoing, framing) = check(&text.replace(": 3", ": 9")).unwrap();
-        assert!(outgoing.ends_with("\r\n\r\n"), "{outgoing}");
-        assert_eq!(framing, Framing::Length(9));
-    }
-
-    #[test]
-    fn only_this_site_is_served() {
-        let get = |host: &str| check(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).is_ok();
-        assert!(get("www.foobar.com"));
-        assert!(get("WWW.FOOBAR.COM:8080"));
-        assert!(get("www.foobar.com."));
-        assert!(!get("foobar.com"));
-        assert!(!get("www.foobar.com.evil"));
-    }
-
-    #[test]
-    fn refusals() {
-        let host = "Host: www.foobar.com\r\n";
-        assert_eq!(
-            check(&format!("GET /.mainstay/health HTTP/1.1\r\n{host}\r\n")),
-            Err(404)
-        );
-        let large = format!("POST / HTTP/1.1\r\n{host}Content-Length: 11\r\n\r\n");
-        assert_eq!(check(&large), Err(413));
-        assert_eq!(
-            check(&format!("GET / HTTP/1.1\r\n{host}{host}\r\n")),
-            Err(400)
-        );
-    }
-
-    #[test]
-    fn an_old_client_that_is_refused_is_not_kept_waiting() {
-        let keep = |version: &str| {
-            let host = "Host: www.foobar.com\r\nConnection: keep-alive\r\n";
-            let text = format!("GET /.mainstay/x HTTP/{version}\r\n{host}\r\n");
-            let terms = Terms {
-                client: [192, 0, 2, 7].into(),
-                scheme: "http",
-                domains: &["www.foobar.com".to_owned()],
-                request_body: 10,
-            };
-            let mut line = Line::default();
-            let bytes = text.as_bytes();
-            let refusal = prepare(bytes, bytes.len(), &terms, &mut line, Vec::new()).unwrap_err();
-            (refusal.status, refusal.keep)
-        };
-        assert_eq!(keep("1.1"), (404, true));
-        assert_eq!(keep("1.0"), (404, false));
-    }
-
-    #[test]
-    fn the_authority_of_an_absolute_target_is_the_host() {
-        let (outgoing, _) =
-            check("GET http://www.foobar.com/x HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
-        assert!(
-            outgoing.starts_with("GET /x HTTP/1.1\r\nHost: www.foobar.com\r\n"),
-            "{outgoing}"
-        );
-        let (outgoing, _) =
-            check("GET http://www.foobar.com?a=b HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
-        assert!(outgoing.starts_with("GET /?a=b HTTP/1.1\r\n"), "{outgoing}");
-    }
-
-    #[test]
-    fn a_websocket_upgrade_is_passed_on_and_h2c_is_not() {
-        let ask = |protocol: &str| {
-            let text = format!(
-                "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nConnection: Upgrade\r\n\
-                 Upgrade: {protocol}\r\n\r\n"
-            );
-            check(&text).unwrap().0.contains("Connection: upgrade")
-        };
-        assert!(ask("websocket"));
-        assert!(!ask("h2c"));
-        assert!(!ask("websocket, H2C"));
-        assert!(!ask("websocket\r\nUpgrade: h2c"));
-    }
-}
+pub(crate) mod tests;

@@ -50,6 +50,7 @@ reasons! {
     BreakerOpen, "breaker-open", 503, "The backend has as many open requests as `breaker` allows: it is too slow or too small.";
     ConnectFailed, "connect-failed", 502, "The endpoint does not accept connections: is its process running, is a firewall between?";
     ConnectTimeout, "connect-timeout", 504, "No connection to the endpoint in time: is its server up, is a firewall dropping packets?";
+    TlsFailed, "tls-failed", 502, "No TLS with the endpoint: the fault in the access log says whether its certificate or its protocol is not what is expected.";
     ResponseTimeout, "response-timeout", 504, "The endpoint did not answer in time: look for slow requests there, or raise `response_head`.";
     ResponseEnded, "response-ended", 502, "The endpoint closed the connection without a whole answer: look for crashes in its log.";
     BadResponse, "bad-response", 502, "The endpoint's answer is not valid HTTP: the fault in the access log says what is wrong.";
@@ -78,6 +79,8 @@ impl Reason {
             (Side::Client, _, Kind::Malformed(_) | Kind::NotHandled) => Self::BadRequest,
             (Side::Upstream, _, Kind::NotHandled) => Self::NotHandled,
             (Side::Upstream, Phase::Connect, Kind::Timeout) => Self::ConnectTimeout,
+            (Side::Client, _, Kind::Tls(_)) => Self::ClientGone,
+            (Side::Upstream, _, Kind::Tls(_)) => Self::TlsFailed,
             (Side::Upstream, Phase::Connect, _) => Self::ConnectFailed,
             (Side::Upstream, _, Kind::Timeout) => Self::ResponseTimeout,
             (Side::Upstream, _, Kind::TooLarge(_)) => Self::ResponseTooLarge,
@@ -116,7 +119,7 @@ mod tests {
                 code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
                 "{code}"
             );
-            assert!(reason.advice().ends_with('.'), "{code}");
+            assert!(reason.advice().ends_with(['.', '?']), "{code}");
         }
     }
 

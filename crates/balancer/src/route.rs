@@ -174,6 +174,16 @@ impl Table {
             .map(|route| Matched { route })
     }
 
+    /// Whether any route is for this host, whatever else it asks for.
+    pub fn knows_host(&self, host: &[u8]) -> bool {
+        let below = || {
+            let dot = host.iter().position(|b| *b == b'.')?;
+            let below = host.get(dot + 1..)?.rsplit(|b| *b == b'.');
+            self.wildcards.as_ref()?.longest(below)
+        };
+        self.any.is_some() || self.exact.contains_key(host) || below().is_some()
+    }
+
     pub fn name(&self, matched: Matched) -> &str {
         self.routes
             .get(matched.route)

@@ -1,27 +1,28 @@
-//! The process: takes its sockets, starts the threads, and obeys the control connection.
+//! The process: takes its sockets, starts the threads, and obeys the control connection. This thread
+//! alone changes the state that the others read.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::deadline::Watch;
-use http::workers::Crew;
+use http::front::Listener;
+use http::workers::{self, Crew};
 use process::message::About;
-use process::role::{self, Control, Inherited, Order, RoleError, Voice};
+use process::role::{self, Control, Inherit, Inherited, Order, RoleError, Voice};
 use process::snapshot::Shared;
 use telemetry::Severity;
 use telemetry::wall_clock::now_ms;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
-use crate::health::probe::{self, Change};
-use crate::metrics;
+use crate::hash::Seed;
+use crate::health::probe::Result as ProbeResult;
+use crate::health::probes::Probes;
+use crate::metrics::{self, Reasons};
 use crate::snapshot::Snapshot;
-use crate::state::State;
+use crate::state::{Lasting, State};
 use crate::worker::{self, Parts};
 
-/// Changes of health waiting to be taken up.
-const QUEUE: usize = 64;
+/// News of endpoints waiting to be taken up: a thousand endpoints may change at once.
+const QUEUE: usize = 4096;
 
 /// Runs the balancer until it is told to drain.
 pub fn run() -> Result<(), RoleError> {
@@ -36,153 +37,196 @@ pub fn run() -> Result<(), RoleError> {
 #[derive(Debug)]
 struct Balancer {
     shared: Shared<State>,
+    lasting: Lasting,
     crew: Crew,
-    probes: HashMap<SocketAddr, AbortHandle>,
-    watch: std::rc::Rc<Watch>,
-    changes: mpsc::Sender<Change>,
+    reasons: Arc<Reasons>,
+    probes: Probes,
     voice: Voice,
+}
+
+/// What the other threads and the probes say.
+#[derive(Debug)]
+pub(crate) enum News {
+    Probed(ProbeResult),
 }
 
 async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
     let mut control = Control::<Snapshot>::call(&inherited).await?;
-    let (http, https) = (inherited.take("http"), inherited.take("https"));
-    let (changes, mut changed) = mpsc::channel(QUEUE);
-    let mut balancer = loop {
+    let doors = inherited.take_all();
+    let (news, mut told) = mpsc::channel(QUEUE);
+    let lasting = Lasting {
+        resumption: http::tls::Resumption::default(),
+        threads: workers::threads(),
+        seed: seed()?,
+    };
+    let state = loop {
         match control.next().await {
-            Order::Snapshot { version, value } => match State::new(*value, None, now_ms()) {
-                Ok(state) => {
-                    let voice = control.voice();
-                    let balancer = Balancer::start(state, &http, &https, changes, voice)?;
-                    control.accepted(version).await;
-                    control.ready().await;
-                    break balancer;
+            Order::Snapshot { version, value } => {
+                match State::new(*value, None, &lasting, now_ms()) {
+                    Ok(state) => {
+                        control.accepted(version).await;
+                        break state;
+                    }
+                    Err(e) => control.refused(version, e.to_string()).await,
                 }
-                Err(e) => control.refused(version, e.to_string()).await,
-            },
-            Order::Ask { id, .. } => control.answer(id, String::new()).await,
+            }
+            Order::Ask { id, .. } | Order::Question { id, .. } => {
+                control.answer(id, String::new()).await;
+            }
             Order::Drain { .. } | Order::ParentGone => return Ok(()),
         }
     };
+    let mut balancer = Balancer::start(state, lasting, &doors, news, control.voice())?;
+    control.ready().await;
     let mut parent = true;
     loop {
         tokio::select! {
             order = control.next(), if parent => match order {
-                Order::Snapshot { version, value } => {
-                    let former = balancer.shared.load();
-                    match State::new(*value, Some(&former), now_ms()) {
-                        Ok(state) => {
-                            balancer.shared.store(state);
-                            balancer.probe_all();
-                            control.accepted(version).await;
-                        }
-                        Err(e) => control.refused(version, e.to_string()).await,
-                    }
-                }
+                Order::Snapshot { version, value } => match balancer.swap(*value) {
+                    Ok(()) => control.accepted(version).await,
+                    Err(e) => control.refused(version, e).await,
+                },
                 Order::Drain { deadline_ms } => {
                     balancer.crew.drain(Duration::from_millis(deadline_ms)).await;
                     return Ok(());
                 }
                 Order::Ask { id, about } => control.answer(id, balancer.answer(about)).await,
+                Order::Question { id, .. } => control.answer(id, String::new()).await,
                 // Traffic goes on from the last snapshot.
                 Order::ParentGone => parent = false,
             },
-            Some(change) = changed.recv() => balancer.take(change),
+            Some(news) = told.recv() => balancer.take(news),
+            () = balancer.grown() => balancer.grow(),
         }
     }
+}
+
+fn seed() -> std::io::Result<Seed> {
+    let random = || getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()));
+    Ok(Seed(random()?, random()?))
 }
 
 impl Balancer {
     fn start(
         state: State,
-        http: &[TcpListener],
-        https: &[TcpListener],
-        changes: mpsc::Sender<Change>,
+        lasting: Lasting,
+        doors: &[(String, Inherit)],
+        news: mpsc::Sender<News>,
         voice: Voice,
     ) -> Result<Self, RoleError> {
         let connections = state.target.limits.connections;
         let shared = Shared::new(state);
-        let clones = |listeners: &[TcpListener]| {
-            listeners
-                .iter()
-                .map(TcpListener::try_clone)
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let (start, reasons) = (Instant::now(), Arc::new(Reasons::default()));
         let crew = Crew::start("balancer", connections, |place| {
             let seed = getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?;
-            let (http, https) = (clones(http)?, clones(https)?);
+            let copies = doors.iter().map(|(name, door)| {
+                let listener = match door {
+                    Inherit::Tcp(listener) => Listener::from(listener.try_clone()?),
+                    Inherit::Unix(listener) => Listener::from(listener.try_clone()?),
+                };
+                Ok((listener, name.clone()))
+            });
             let parts = Parts {
                 shared: shared.clone(),
-                http,
-                https,
+                listeners: copies.collect::<std::io::Result<_>>()?,
+                index: place.index,
                 seed,
+                start,
+                reasons: Arc::clone(&reasons),
                 place,
             };
             Ok(move || worker::run(parts))
         })?;
-        let watch = Watch::new();
-        tokio::task::spawn_local(std::rc::Rc::clone(&watch).run());
-        let probes = HashMap::new();
         let mut balancer = Self {
+            probes: Probes::new(news),
             shared,
+            lasting,
+            reasons,
             crew,
-            probes,
-            watch,
-            changes,
             voice,
         };
-        balancer.probe_all();
+        balancer.probes.follow(&balancer.shared.load());
         Ok(balancer)
     }
 
-    /// Starts a probe for each endpoint that has none, ends those of endpoints that are gone.
-    fn probe_all(&mut self) {
-        let state = self.shared.load();
-        let target = &state.target;
-        self.probes.retain(|address, probe| {
-            let stays = target
-                .endpoints
-                .iter()
-                .any(|endpoint| endpoint.address == *address);
-            if !stays {
-                probe.abort();
-            }
-            stays
-        });
-        let host = target.domains.first().cloned().unwrap_or_default();
-        for endpoint in &target.endpoints {
-            self.probes.entry(endpoint.address).or_insert_with(|| {
-                let probe = probe::run(
-                    endpoint.clone(),
-                    target.health.clone(),
-                    host.clone(),
-                    std::rc::Rc::clone(&self.watch),
-                    self.changes.clone(),
-                );
-                tokio::task::spawn_local(probe).abort_handle()
-            });
+    /// Another snapshot takes effect between two requests, or not at all.
+    fn swap(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        let former = self.shared.load();
+        let state = State::new(snapshot, Some(&former), &self.lasting, now_ms())
+            .map_err(|e| e.to_string())?;
+        self.shared.store(state);
+        self.probes.follow(&self.shared.load());
+        Ok(())
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Probed(result) => self.probed(result),
         }
     }
 
     /// Takes up a change of health and says so.
-    fn take(&self, change: Change) {
-        let Change {
-            endpoint,
-            up,
-            reason,
-            first,
-        } = change;
+    fn probed(&self, result: ProbeResult) {
         let state = self.shared.load();
-        self.shared
-            .store(state.with_health(endpoint.address, up, &reason, now_ms()));
+        let Some((index, endpoint)) = state.find(&result.backend, &result.endpoint) else {
+            return;
+        };
+        let Some(backend) = state.backends.get(index) else {
+            return;
+        };
+        let ms = now_ms();
+        let changed = backend.with(endpoint, ms, |known| {
+            known.health = result.state;
+            known.health_ms = ms;
+            known.reason.clone_from(&result.reason);
+        });
+        self.shared.store(state.with_backend(index, changed));
+        let up = result.state.takes_requests();
         let (severity, kind) = match up {
             true => (Severity::Info, "endpoint-up"),
             false => (Severity::Error, "endpoint-down"),
         };
-        if !(first && up) {
+        // The first result ever is worth no alarm when it is good.
+        if !(result.first && up) {
             let word = if up { "is up" } else { "is down" };
-            let what = format!("endpoint {} {word}: {reason}", endpoint.name);
-            self.voice
-                .event(severity, format!("endpoint {}", endpoint.name), kind, what);
+            let what = format!("endpoint {} {word}: {}", result.endpoint, result.reason);
+            let subject = format!("endpoint {}", result.endpoint);
+            self.voice.event(severity, subject, kind, what);
+        }
+    }
+
+    /// Returns when some endpoint's share has to grow; never, while none starts slowly.
+    fn grown(&self) -> impl Future<Output = ()> + use<> {
+        let (state, now) = (self.shared.load(), now_ms());
+        let next = state
+            .backends
+            .iter()
+            .filter_map(|backend| backend.grows_in(now))
+            .min();
+        async move {
+            match next {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn grow(&self) {
+        let (mut state, now) = (self.shared.load(), now_ms());
+        let growing: Vec<usize> = (0..state.backends.len())
+            .filter(|index| {
+                state
+                    .backends
+                    .get(*index)
+                    .is_some_and(|b| b.grows_in(now).is_some())
+            })
+            .collect();
+        for index in growing {
+            if let Some(backend) = state.backends.get(index) {
+                self.shared
+                    .store(state.with_backend(index, backend.later(now)));
+                state = self.shared.load();
+            }
         }
     }
 
@@ -191,7 +235,7 @@ impl Balancer {
         match about {
             About::Status => serde_json::to_string(&metrics::status(&state, self.crew.total()))
                 .unwrap_or_default(),
-            About::Metrics => metrics::exposition(&state, &self.crew.total()),
+            About::Metrics => metrics::exposition(&state, &self.crew.total(), &self.reasons),
         }
     }
 }

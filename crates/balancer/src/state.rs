@@ -1,48 +1,85 @@
-//! What the workers read: the snapshot with the health of its endpoints, one value, swapped whole at
-//! every change of either.
+//! What the workers read: the snapshot in compiled form with the health of its endpoints, one value,
+//! swapped whole at every change of either. A change of one backend copies pointers to all else.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use http::tls::TlsError;
-use site::target::BalancerTarget;
+use http::tls::accept::Clients;
+use http::tls::sni::Names;
+use http::tls::{self, Alpn, Resumption, TlsError, Version};
+use site::target::balancer::{
+    BalancerTarget, CertificateFiles, ListenerMode, ListenerTarget, TlsTarget,
+};
 
-use crate::choose::round_robin;
+use crate::backend::Backend;
+use crate::hash::Seed;
+use crate::rules::{Rules, RulesError};
 use crate::snapshot::Snapshot;
 
 /// Immutable but for the counters.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) target: BalancerTarget,
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) target: Arc<BalancerTarget>,
+    /// By the name of their socket.
+    pub(crate) doors: Arc<HashMap<String, Door>>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) backends: Vec<Arc<Backend>>,
     pub(crate) access_log: PathBuf,
-    pub(crate) endpoints: Vec<Endpoint>,
-    /// Indexes of the endpoints that take requests, in the order they are used.
-    pub(crate) rotation: Vec<usize>,
-    /// Shared by all threads and all states, so that shares are exact.
-    pub(crate) turn: Arc<AtomicU64>,
+    /// Signs the cookies that bind visitors.
+    pub(crate) cookie_key: Arc<[u8]>,
 }
 
-/// One endpoint and what is known of it.
+/// What a socket's connections are.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// They begin with a PROXY protocol header.
+    pub(crate) proxy_protocol: bool,
+    pub(crate) way: Way,
+}
+
 #[derive(Debug, Clone)]
-pub(crate) struct Endpoint {
-    pub(crate) name: String,
-    pub(crate) address: std::net::SocketAddr,
-    pub(crate) weight: u16,
-    pub(crate) up: bool,
-    /// Wall clock, milliseconds since 1970.
-    pub(crate) since_ms: u64,
-    pub(crate) reason: String,
-    pub(crate) counters: Arc<Counters>,
+pub(crate) enum Way {
+    Http {
+        /// Port of HTTPS to which requests are sent on.
+        redirect_to: Option<u16>,
+    },
+    Https {
+        config: Arc<rustls::ServerConfig>,
+        /// Value of `Strict-Transport-Security`.
+        hsts: Option<Arc<str>>,
+    },
+    /// Indexes of backends.
+    Tcp {
+        by_name: Option<Arc<Names<usize>>>,
+        otherwise: Option<usize>,
+    },
 }
 
-/// Kept across snapshots.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) requests: AtomicU64,
-    pub(crate) failures: AtomicU64,
-    pub(crate) open: AtomicU64,
+/// Why a snapshot is refused; the former stays in force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("listener {0} offers HTTPS and there is no certificate")]
+    NoCertificate(String),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error("{path}: {source}")]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// What outlives every snapshot.
+#[derive(Debug)]
+pub(crate) struct Lasting {
+    /// TLS sessions of clients, so that they are resumed across a change of certificates.
+    pub(crate) resumption: Resumption,
+    pub(crate) threads: usize,
+    /// Of the hashes of what clients send: nobody outside can choose whose place he takes.
+    pub(crate) seed: Seed,
 }
 
 impl State {
@@ -50,83 +87,152 @@ impl State {
     pub(crate) fn new(
         snapshot: Snapshot,
         former: Option<&Self>,
+        lasting: &Lasting,
         now_ms: u64,
-    ) -> Result<Self, TlsError> {
-        let tls = snapshot
-            .certificate
-            .as_ref()
-            .map(|certificate| http::tls::server_config(&certificate.chain, &certificate.key))
-            .transpose()?;
-        let known = |name: &str, address| {
-            former?
-                .endpoints
-                .iter()
-                .find(|known| known.name == name && known.address == address)
-        };
-        let endpoints = snapshot.target.endpoints.iter().map(|target| {
-            match known(&target.name, target.address) {
-                Some(known) => Endpoint {
-                    weight: target.weight,
-                    ..known.clone()
-                },
-                None => Endpoint {
-                    name: target.name.clone(),
-                    address: target.address,
-                    weight: target.weight,
-                    up: true,
-                    since_ms: now_ms,
-                    reason: "not asked yet".to_owned(),
-                    counters: Arc::default(),
-                },
-            }
-        });
-        let state = Self {
-            endpoints: endpoints.collect(),
-            target: snapshot.target,
-            tls,
-            access_log: snapshot.access_log,
-            rotation: Vec::new(),
-            turn: former.map_or_else(Arc::default, |former| Arc::clone(&former.turn)),
-        };
-        Ok(state.with_rotation())
-    }
-
-    /// The same with one endpoint's health changed.
-    pub(crate) fn with_health(
-        &self,
-        address: std::net::SocketAddr,
-        up: bool,
-        reason: &str,
-        now_ms: u64,
-    ) -> Self {
-        let mut endpoints = self.endpoints.clone();
-        for endpoint in endpoints
-            .iter_mut()
-            .filter(|endpoint| endpoint.address == address)
-        {
-            endpoint.up = up;
-            endpoint.since_ms = now_ms;
-            reason.clone_into(&mut endpoint.reason);
+    ) -> Result<Self, StateError> {
+        let cookie_key =
+            std::fs::read(&snapshot.cookie_key).map_err(|source| StateError::File {
+                path: snapshot.cookie_key.clone(),
+                source,
+            })?;
+        let target = Arc::new(snapshot.target);
+        let mut backends = Vec::new();
+        for backend in &target.backends {
+            let known = former.and_then(|former| former.backend(&backend.name));
+            let wishes = &snapshot.overrides;
+            let new = Backend::new(backend, known, wishes, lasting.threads, now_ms)?;
+            backends.push(Arc::new(new));
         }
-        let state = Self {
-            target: self.target.clone(),
-            tls: self.tls.clone(),
-            access_log: self.access_log.clone(),
-            endpoints,
-            rotation: Vec::new(),
-            turn: Arc::clone(&self.turn),
-        };
-        state.with_rotation()
+        let own = snapshot.certificate.as_ref();
+        let mut doors = HashMap::new();
+        for listener in &target.listeners {
+            doors.insert(
+                listener.name.clone(),
+                door(listener, own, &target, lasting)?,
+            );
+        }
+        let known = former.map(|former| &*former.rules);
+        let rules = Rules::new(&target, known, lasting)?;
+        Ok(Self {
+            doors: Arc::new(doors),
+            rules: Arc::new(rules),
+            backends,
+            access_log: snapshot.access_log,
+            cookie_key: cookie_key.into(),
+            target,
+        })
     }
 
-    fn with_rotation(mut self) -> Self {
-        let weights: Vec<u16> = self
-            .endpoints
+    pub(crate) fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.backends
             .iter()
-            .map(|endpoint| endpoint.weight)
-            .collect();
-        let up: Vec<bool> = self.endpoints.iter().map(|endpoint| endpoint.up).collect();
-        self.rotation = round_robin::rotation(&weights, &up);
-        self
+            .find(|backend| backend.target.name == name)
     }
+
+    /// Where an endpoint is: its backend's index and its own.
+    pub(crate) fn find(&self, backend: &str, endpoint: &str) -> Option<(usize, usize)> {
+        let index = self
+            .backends
+            .iter()
+            .position(|b| b.target.name == backend)?;
+        let endpoints = &self.backends.get(index)?.endpoints;
+        let endpoint = endpoints.iter().position(|e| e.name == endpoint)?;
+        Some((index, endpoint))
+    }
+
+    /// The same with one backend changed.
+    pub(crate) fn with_backend(&self, index: usize, backend: Backend) -> Self {
+        let mut backends = self.backends.clone();
+        if let Some(place) = backends.get_mut(index) {
+            *place = Arc::new(backend);
+        }
+        Self {
+            target: Arc::clone(&self.target),
+            doors: Arc::clone(&self.doors),
+            rules: Arc::clone(&self.rules),
+            backends,
+            access_log: self.access_log.clone(),
+            cookie_key: Arc::clone(&self.cookie_key),
+        }
+    }
+}
+
+fn door(
+    listener: &ListenerTarget,
+    own: Option<&CertificateFiles>,
+    target: &BalancerTarget,
+    lasting: &Lasting,
+) -> Result<Door, StateError> {
+    let index = |name: &String| target.backends.iter().position(|b| b.name == *name);
+    let way = match &listener.mode {
+        ListenerMode::Http { redirect_to } => Way::Http {
+            redirect_to: *redirect_to,
+        },
+        ListenerMode::Https(offer) => Way::Https {
+            config: offered(listener, offer, own, lasting)?,
+            // RFC 6797 section 6.1.1: whole seconds.
+            hsts: offer
+                .hsts
+                .map(|hsts| format!("max-age={}", hsts.0.as_secs()).into()),
+        },
+        ListenerMode::Tcp { by_name, otherwise } => {
+            let mut names = Names::default();
+            for (name, backend) in by_name {
+                if let Some(index) = index(backend) {
+                    names.add(name, index);
+                }
+            }
+            Way::Tcp {
+                by_name: (!by_name.is_empty()).then(|| Arc::new(names)),
+                otherwise: otherwise.as_ref().and_then(index),
+            }
+        }
+    };
+    Ok(Door {
+        proxy_protocol: listener.proxy_protocol,
+        way,
+    })
+}
+
+fn offered(
+    listener: &ListenerTarget,
+    offer: &TlsTarget,
+    own: Option<&CertificateFiles>,
+    lasting: &Lasting,
+) -> Result<Arc<rustls::ServerConfig>, StateError> {
+    let files = |files: &CertificateFiles| tls::CertificateFiles {
+        chain: files.chain.clone(),
+        key: files.key.clone(),
+    };
+    // The first is for clients that ask for a name nobody has.
+    let certificates: Vec<_> = own
+        .into_iter()
+        .chain(&offer.certificates)
+        .map(files)
+        .collect();
+    if certificates.is_empty() {
+        return Err(StateError::NoCertificate(listener.name.clone()));
+    }
+    let mut alpn = vec![Alpn::Http11];
+    if offer.http2 {
+        alpn.insert(0, Alpn::H2);
+    }
+    let terms = tls::accept::Terms {
+        certificates,
+        alpn,
+        minimum: match offer.tls12 {
+            true => Version::Tls12,
+            false => Version::Tls13,
+        },
+        clients: match &offer.client_certificates {
+            None => Clients::None,
+            Some(clients) if clients.required => Clients::Required {
+                ca: clients.authority.clone(),
+            },
+            Some(clients) => Clients::Optional {
+                ca: clients.authority.clone(),
+            },
+        },
+    };
+    Ok(tls::accept::config(&terms, &lasting.resumption)?)
 }

@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 /// Every key there is.
-pub const ALL: [Key; 5] = [
+pub const ALL: [Key; 6] = [
     Key {
         path: DATABASE_STATE,
         holds: "who is primary, in which generation",
@@ -46,6 +46,12 @@ pub const ALL: [Key; 5] = [
         writer: "`mainstay up`",
         guard: "created if absent",
     },
+    Key {
+        path: BALANCER_ENDPOINTS,
+        holds: "what people want of endpoints: drained, in maintenance, another weight",
+        writer: "`mainstay endpoint`",
+        guard: "the version before",
+    },
 ];
 
 pub const DATABASE_STATE: &str = "database/state";
@@ -53,6 +59,7 @@ pub const DATABASE_STATE: &str = "database/state";
 pub const DATABASE_MEMBERS: &str = "database/members/";
 pub const APP_RELEASE: &str = "app/release";
 pub const SITE_NETWORK: &str = "site/network";
+pub const BALANCER_ENDPOINTS: &str = "balancer/endpoints";
 
 /// `database/members/NAME`
 pub fn database_member(name: &MemberName) -> String {
@@ -76,6 +83,7 @@ mod tests {
             APP_RELEASE.to_owned(),
             app_migrated("HASH"),
             SITE_NETWORK.to_owned(),
+            BALANCER_ENDPOINTS.to_owned(),
         ];
         let listed: Vec<&str> = ALL.iter().map(|key| key.path).collect();
         assert_eq!(listed, made);

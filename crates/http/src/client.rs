@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
@@ -76,6 +77,31 @@ pub async fn connect_secure(
         Ok(Upstream {
             stream: tls.connect(dial(to).await?, to).await?,
             buffer: Buffer::new(),
+            reused: false,
+        })
+    })
+    .await
+}
+
+/// Opens a connection whose first bytes are `before` (a PROXY header), with TLS after them or without.
+pub async fn connect_after(
+    to: &Address,
+    before: &[u8],
+    tls: Option<&Connector>,
+    deadline: &Deadline,
+    within: Duration,
+) -> Result<Upstream, Fault> {
+    deadline.set(within);
+    watched(deadline, async {
+        let mut socket = dial(to).await?;
+        socket.write_all(before).await?;
+        let (stream, buffer) = match tls {
+            Some(tls) => (tls.connect(socket, to).await?, Buffer::new()),
+            None => socket.into_plain(),
+        };
+        Ok(Upstream {
+            stream,
+            buffer,
             reused: false,
         })
     })

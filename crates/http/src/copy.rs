@@ -38,6 +38,10 @@ pub struct Copy {
     head: Vec<u8>,
     head_sent: usize,
     body: Body,
+    /// Body bytes that may be kept behind the head, to be written again.
+    keep: usize,
+    /// Everything that was written is kept.
+    kept: bool,
     /// Bytes at the front of the source's buffer that are to be written.
     ready: usize,
     /// Body bytes that may still come.
@@ -63,6 +67,8 @@ impl Copy {
         Self {
             head,
             head_sent: 0,
+            keep: 0,
+            kept: true,
             body,
             ready: 0,
             allowed: limit,
@@ -70,6 +76,12 @@ impl Copy {
             flushed: false,
             broken: false,
         }
+    }
+
+    /// Keeps up to `limit` bytes of the body, so that it can begin anew although some were sent.
+    pub fn keeping(mut self, limit: u64) -> Self {
+        self.keep = usize::try_from(limit).unwrap_or(usize::MAX);
+        self
     }
 
     /// For a receiver that knows no chunks (HTTP/1.0): only the data is written.
@@ -92,7 +104,7 @@ impl Copy {
 
     /// Whether anything at all has been written.
     pub fn has_sent(&self) -> bool {
-        self.head_sent > 0 || self.moved > 0
+        self.head_sent > 0 || !self.kept
     }
 
     /// Whether everything has been written.
@@ -114,9 +126,9 @@ impl Copy {
         self.head.len() - self.head_sent
     }
 
-    /// Begins anew, for another upstream. Possible as long as no byte of a body has been taken.
+    /// Begins anew, for another upstream. Possible as long as every byte that was written is kept.
     pub fn restart(&mut self) -> bool {
-        let possible = self.moved == 0 && self.ready == 0;
+        let possible = self.kept;
         if possible {
             self.head_sent = 0;
             self.broken = false;
@@ -237,10 +249,26 @@ impl Copy {
         let of_head = written.min(head.len());
         let of_body = written - of_head;
         self.head_sent += of_head;
+        self.keep_body(buffer.filled().get(..of_body).unwrap_or_default());
         self.ready -= of_body;
         self.moved += of_body as u64;
         buffer.consume(of_body);
         Poll::Ready(Ok(()))
+    }
+
+    /// What was written of a body goes behind the head, as if it had been there from the beginning.
+    fn keep_body(&mut self, written: &[u8]) {
+        if written.is_empty() || !self.kept {
+            return;
+        }
+        match self.keep.checked_sub(written.len()) {
+            Some(left) => {
+                self.keep = left;
+                self.head.extend_from_slice(written);
+                self.head_sent = self.head.len();
+            }
+            None => self.kept = false,
+        }
     }
 
     fn poll_fill(

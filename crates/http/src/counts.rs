@@ -1,7 +1,6 @@
 //! Counters of one thread, summed up when somebody asks. Only the owning thread writes, so a count is a
 //! load and a store, without a locked instruction.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -64,13 +63,13 @@ impl Counts {
 }
 
 /// The sum over all threads.
-pub fn total(threads: &[Arc<Counts>]) -> Total {
+pub fn total<'c>(threads: impl Iterator<Item = &'c Counts> + Clone) -> Total {
     let sum = |of: &dyn Fn(&Counts) -> &AtomicU64| -> u64 {
-        threads.iter().map(|counts| of(counts).load(Relaxed)).sum()
+        threads.clone().map(|counts| of(counts).load(Relaxed)).sum()
     };
     let mut by_class = [0; 5];
     let mut latency = vec![0; BUCKETS];
-    for counts in threads {
+    for counts in threads.clone() {
         for (total, counter) in by_class.iter_mut().zip(&counts.by_class) {
             *total += counter.load(Relaxed);
         }
@@ -129,6 +128,8 @@ impl Total {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         let threads = [Arc::new(Counts::default()), Arc::new(Counts::default())];
         threads[0].add(200, Duration::from_micros(100), 5);
         threads[1].add(503, Duration::from_secs(60), 7);
-        let total = total(&threads);
+        let total = total(threads.iter().map(|counts| &**counts));
         assert_eq!(
             (total.requests, total.by_class, total.bytes_out),
             (2, [0, 1, 0, 0, 1], 12)

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -100,6 +101,14 @@ impl Socket {
         self.ahead.advance(count);
         self.ahead.release();
         read.map_ok(|()| count)
+    }
+
+    /// Our own end, where it is TCP.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.carrier {
+            Carrier::Tcp(stream) => stream.local_addr().ok(),
+            Carrier::Unix(_) => None,
+        }
     }
 
     /// As a plain stream, and what was read of it.

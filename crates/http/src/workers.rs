@@ -21,6 +21,8 @@ pub struct Crew {
 /// What each thread of a crew is given.
 #[derive(Debug)]
 pub struct Place {
+    /// From 0.
+    pub index: usize,
     pub counts: Arc<Counts>,
     /// Turns true when the process is to stop.
     pub draining: watch::Receiver<bool>,
@@ -40,7 +42,7 @@ impl Crew {
         J: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()>,
     {
-        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = threads();
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         let (draining, draining_of) = watch::channel(false);
         let (mut threads, mut all_counts) = (Vec::new(), Vec::new());
@@ -49,6 +51,7 @@ impl Crew {
             all_counts.push(Arc::clone(&counts));
             let draining = draining_of.clone();
             let job = hire(Place {
+                index,
                 counts,
                 draining,
                 connections: (connections / count).max(1),
@@ -64,7 +67,7 @@ impl Crew {
 
     /// What all of them have done.
     pub fn total(&self) -> Total {
-        counts::total(&self.counts)
+        counts::total(self.counts.iter().map(|counts| &**counts))
     }
 
     /// Lets open requests finish; returns when all threads have ended, or at the deadline.
@@ -79,6 +82,11 @@ impl Crew {
             tracing::warn!("requests were still open at the end of the drain");
         }
     }
+}
+
+/// How many threads a crew has.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn start<F>(

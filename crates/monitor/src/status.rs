@@ -60,12 +60,18 @@ pub struct ProcessStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndpointStatus {
     pub balancer: String,
+    pub backend: String,
     pub name: String,
     pub address: String,
+    /// As far as its health says; what people want of it is in `standing`.
     pub up: bool,
+    /// `up`, `draining`, `in maintenance` …
+    pub standing: String,
     /// Wall clock of the last change, milliseconds since 1970.
     pub since_ms: u64,
     pub reason: String,
+    pub weight: u16,
+    pub backup: bool,
     pub requests: u64,
     pub failures: u64,
     pub open: u64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use telemetry::Severity;
 
 /// Grows with every incompatible change of the types in this file.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// From the parent to a role.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum ToRole {
     Drain { deadline_ms: u64 },
     /// Answered by `FromRole::Answer` with the same id.
     Ask { id: u64, about: About },
+    /// Answered in the same way. The value's type stands in the role's own `snapshot.rs`.
+    Question { id: u64, value: serde_json::Value },
 }
 
 /// What a role can be asked for.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::control::{self, ControlError};
 use crate::exec;
 use crate::message::{About, FromRole, ToRole};
+use crate::sockets::UNIX;
 
 /// Where the parent's control socket is.
 pub const CONTROL: &str = "MAINSTAY_CONTROL";
@@ -25,7 +27,14 @@ const QUEUE: usize = 64;
 pub struct Inherited {
     pub name: String,
     pub control: PathBuf,
-    sockets: Vec<(String, TcpListener)>,
+    sockets: Vec<(String, Inherit)>,
+}
+
+/// A listening socket that was handed over.
+#[derive(Debug)]
+pub enum Inherit {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 /// Why a role cannot start.
@@ -64,13 +73,20 @@ pub fn inherit() -> Result<Inherited, InheritError> {
     let mut fds = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for (index, name) in names.split(':').filter(|name| !name.is_empty()).enumerate() {
-        if let Some(socket) = fds
-            .take_tcp_listener(index)
-            .map_err(InheritError::Sockets)?
-        {
-            socket
-                .set_nonblocking(true)
-                .map_err(InheritError::Sockets)?;
+        let socket = match name.strip_suffix(UNIX) {
+            Some(name) => fds
+                .take_unix_listener(index)
+                .map(|socket| Some((name, Inherit::Unix(socket?)))),
+            None => fds
+                .take_tcp_listener(index)
+                .map(|socket| Some((name, Inherit::Tcp(socket?)))),
+        };
+        if let Some((name, socket)) = socket.map_err(InheritError::Sockets)? {
+            match &socket {
+                Inherit::Tcp(socket) => socket.set_nonblocking(true),
+                Inherit::Unix(socket) => socket.set_nonblocking(true),
+            }
+            .map_err(InheritError::Sockets)?;
             sockets.push((name.to_owned(), socket));
         }
     }
@@ -82,14 +98,22 @@ pub fn inherit() -> Result<Inherited, InheritError> {
 }
 
 impl Inherited {
-    /// The sockets handed over under `name` (several listeners may share one).
+    /// The TCP sockets handed over under `name` (several listeners may share one).
     pub fn take(&mut self, name: &str) -> Vec<TcpListener> {
-        let (taken, left) = std::mem::take(&mut self.sockets)
+        let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sockets)
             .into_iter()
-            .partition(|(of, _)| of == name);
+            .partition(|(of, socket)| of == name && matches!(socket, Inherit::Tcp(_)));
         self.sockets = left;
-        let taken: Vec<(String, TcpListener)> = taken;
-        taken.into_iter().map(|(_, socket)| socket).collect()
+        let tcp = |(_, socket)| match socket {
+            Inherit::Tcp(socket) => Some(socket),
+            Inherit::Unix(_) => None,
+        };
+        taken.into_iter().filter_map(tcp).collect()
+    }
+
+    /// All that is left, with names.
+    pub fn take_all(&mut self) -> Vec<(String, Inherit)> {
+        std::mem::take(&mut self.sockets)
     }
 }
 
@@ -109,6 +133,8 @@ pub enum Order<S> {
     Drain { deadline_ms: u64 },
     /// Answer with `Control::answer`.
     Ask { id: u64, about: About },
+    /// The same, of a kind that only this role has.
+    Question { id: u64, value: serde_json::Value },
     /// The parent is gone. Under `up` the kernel ends this process anyway.
     ParentGone,
 }
@@ -185,6 +211,7 @@ impl<S: DeserializeOwned + Send + 'static> Control<S> {
                     }
                     Ok(ToRole::Drain { deadline_ms }) => Order::Drain { deadline_ms },
                     Ok(ToRole::Ask { id, about }) => Order::Ask { id, about },
+                    Ok(ToRole::Question { id, value }) => Order::Question { id, value },
                     Err(e) => {
                         tracing::debug!("control: {e}");
                         Order::ParentGone

@@ -6,12 +6,18 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel keeps for us before they are accepted (it caps this at
 /// net.core.somaxconn, 4096 since Linux 5.4).
 const BACKLOG: i32 = 4096;
+
+/// Ends the name of a unix socket that is handed over: its receiver must know the kind before it takes it.
+pub const UNIX: &str = ".unix";
 
 /// A bound socket and the name it is handed over by.
 #[derive(Debug)]
@@ -76,6 +82,39 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
         },
         _ => BindError::Other { address, source },
     })
+}
+
+/// Listens on a unix socket at `path`. A file that an earlier run left there is replaced; a socket that
+/// somebody listens on is not. Who may connect is said by the directory's permissions and `mode`.
+pub fn listen_unix(path: &Path, mode: u32) -> Result<UnixListener, UnixBindError> {
+    let failed = |source| UnixBindError::Other {
+        path: path.to_owned(),
+        source,
+    };
+    if UnixStream::connect(path).is_ok() {
+        return Err(UnixBindError::InUse {
+            path: path.to_owned(),
+        });
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Why a unix socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum UnixBindError {
+    #[error("{} is in use", path.display())]
+    InUse { path: PathBuf },
+    #[error("cannot listen on {}: {source}", path.display())]
+    Other { path: PathBuf, source: io::Error },
 }
 
 /// The process that listens on `address` (or on all addresses with that port), where /proc shows it.

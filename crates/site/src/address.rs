@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::hint::quoted;
-use crate::topology::Network;
+use crate::target::balancer::Network;
 
 /// Why a text is no address of a server, and what to write.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use crate::name::ServerName;
+use crate::target::balancer::Bind;
 use crate::target::{
-    AppTarget, BalancerTarget, InstanceListen, MemberAddress, ServerTarget, Target,
-    VERSION_OF_FORMAT,
+    AppTarget, InstanceListen, MemberAddress, ServerTarget, Target, VERSION_OF_FORMAT,
 };
+
+mod balancer;
 
 /// Something in a target that no server could make come true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub fn check_target(target: &Target) -> Vec<Defect> {
             server
                 .balancer
                 .iter()
-                .flat_map(|balancer| check_balancer(balancer, target)),
+                .flat_map(|it| balancer::check(it, target)),
         );
         found.extend(server.app.iter().flat_map(check_app));
         found.extend(check_roles(server, target));
@@ -138,12 +139,11 @@ fn members(target: &Target, defects: &mut Vec<Defect>) {
 fn listeners(server: &ServerTarget) -> Vec<String> {
     let mut all: Vec<(String, SocketAddr)> = vec![("admin".to_owned(), server.admin)];
     if let Some(balancer) = &server.balancer {
-        all.push(("balancer http".to_owned(), balancer.http));
-        all.extend(
-            balancer
-                .https
-                .map(|https| ("balancer https".to_owned(), https)),
-        );
+        for listener in &balancer.listeners {
+            if let Bind::Tcp(address) = listener.bind {
+                all.push((format!("balancer {}", listener.name), address));
+            }
+        }
     }
     all.extend(server.web.iter().map(|web| ("web".to_owned(), web.listen)));
     all.extend(
@@ -192,64 +192,6 @@ fn meet(a: IpAddr, b: IpAddr) -> bool {
     let takes =
         |wide: IpAddr, other: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || other.is_ipv4());
     a == b || takes(a, b) || takes(b, a)
-}
-
-fn check_balancer(balancer: &BalancerTarget, target: &Target) -> Vec<String> {
-    let mut defects = Vec::new();
-    if balancer.endpoints.is_empty() {
-        defects.push("the balancer has no endpoint".to_owned());
-    }
-    for endpoint in &balancer.endpoints {
-        let server = target.servers.get(&ServerName::new(endpoint.name.as_str()));
-        let listen = server
-            .and_then(|server| server.web.as_ref())
-            .map(|web| web.listen);
-        if listen != Some(endpoint.address) {
-            defects.push(format!(
-                "no web server listens where endpoint {} is",
-                endpoint.name
-            ));
-        }
-        if !(1..=256).contains(&endpoint.weight) {
-            defects.push(format!(
-                "endpoint {} has the weight {}",
-                endpoint.name, endpoint.weight
-            ));
-        }
-    }
-    let names: BTreeSet<_> = balancer
-        .endpoints
-        .iter()
-        .map(|endpoint| &endpoint.name)
-        .collect();
-    if names.len() != balancer.endpoints.len() {
-        defects.push("an endpoint is named twice".to_owned());
-    }
-    let domains: BTreeSet<_> = balancer.domains.iter().map(|d| d.to_lowercase()).collect();
-    if domains.is_empty() || domains != balancer.domains.iter().cloned().collect() {
-        defects.push("the domains are empty or not in lower case".to_owned());
-    }
-    let health = &balancer.health;
-    if health.rise == 0 || health.fall == 0 || health.timeout > health.interval {
-        defects.push("the health check could never decide".to_owned());
-    }
-    let limits = &balancer.limits;
-    let times = [
-        limits.connect,
-        limits.request_head,
-        limits.response_head,
-        limits.idle_body,
-    ];
-    let times = times
-        .into_iter()
-        .chain([limits.keep_alive, health.interval, health.timeout]);
-    if times.into_iter().any(|time| time == Duration::ZERO) {
-        defects.push("a time of the balancer is 0".to_owned());
-    }
-    if limits.connections == 0 || limits.attempts == 0 || limits.request_body == 0 {
-        defects.push("a limit of the balancer is 0".to_owned());
-    }
-    defects
 }
 
 fn check_app(app: &AppTarget) -> Vec<String> {

@@ -1,17 +1,19 @@
 //! Pure: `Site` → `Target`: every port, address and limit, for the ground the site stands on.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::name::ServerName;
 use crate::resolve::HEALTH_PATH;
 use crate::target::{
-    AppTarget, BalancerTarget, EndpointTarget, InstanceListen, MemberAddress, MemberTarget,
-    SECRET_PREFIX, ServerTarget, SqlRouterTarget, Target, VERSION_OF_FORMAT, WebLimits, WebTarget,
+    AppTarget, InstanceListen, MemberAddress, MemberTarget, SECRET_PREFIX, ServerTarget,
+    SqlRouterTarget, Target, VERSION_OF_FORMAT, WebLimits, WebTarget,
 };
 use crate::topology::{App, Database, EnvValue, Listen, Member, Role, Server, Site};
+
+mod balancer;
 
 /// Where the site stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,74 +125,6 @@ impl Derive<'_> {
         match self.ground {
             Ground::Production { source_root } | Ground::Local { source_root, .. } => source_root,
         }
-    }
-
-    fn balancer(&self, server: &Server) -> BalancerTarget {
-        let (http, https) = self.listeners(server);
-        let endpoint = |web: &Server| EndpointTarget {
-            name: web.name.to_string(),
-            address: SocketAddr::new(self.address(&web.name), port::WEB),
-            weight: 1,
-        };
-        let balancer = &self.site.balancer;
-        BalancerTarget {
-            http,
-            https,
-            domains: self.domains(),
-            algorithm: balancer.algorithm,
-            endpoints: self.site.servers_with(Role::Web).map(endpoint).collect(),
-            health: balancer.health.clone(),
-            limits: balancer.limits.clone(),
-        }
-    }
-
-    fn listeners(&self, server: &Server) -> (SocketAddr, Option<SocketAddr>) {
-        let address = self.address(&server.name);
-        match self.ground {
-            Ground::Production { .. } => {
-                // Any address, because a virtual one comes and goes.
-                let any: IpAddr = match address {
-                    IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                    IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-                };
-                let https = self.site.tls.as_ref().map(|_| self.site.balancer.https);
-                let http = SocketAddr::new(any, self.site.balancer.http);
-                (http, https.map(|port| SocketAddr::new(any, port)))
-            }
-            Ground::Local { http, https, .. } => {
-                let first = self.site.servers_with(Role::Balancer).next();
-                if first.is_some_and(|first| first.name == server.name) {
-                    (*http, *https)
-                } else {
-                    let own = |given: SocketAddr| SocketAddr::new(address, given.port());
-                    (own(*http), https.map(own))
-                }
-            }
-        }
-    }
-
-    /// On one machine also the names that lead to it without any DNS (RFC 6761 section 6.3).
-    fn domains(&self) -> Vec<String> {
-        let mut domains = self.site.domains.clone();
-        if let Ground::Local { http, https, .. } = self.ground {
-            let name = &self.site.name;
-            domains.extend([format!("www.{name}.localhost"), format!("{name}.localhost")]);
-            domains.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
-            let balancers = self.site.servers_with(Role::Balancer);
-            let own = balancers.map(|server| self.address(&server.name));
-            let given = [Some(*http), *https]
-                .into_iter()
-                .flatten()
-                .map(|given| given.ip());
-            domains.extend(
-                own.chain(given)
-                    .filter(|ip| !ip.is_unspecified())
-                    .map(as_host),
-            );
-        }
-        let mut known = std::collections::BTreeSet::new();
-        domains.retain(|domain| known.insert(domain.clone()));
-        domains
     }
 
     fn web(&self, address: IpAddr) -> WebTarget {

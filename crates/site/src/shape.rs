@@ -16,13 +16,8 @@ use crate::source::{Problems, Source};
 use crate::suggest::{closest, did_you_mean};
 
 /// Sections that later versions understand, and what to do until then.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 2] = [
     ("apps", "one application, in [app]: it serves every path"),
-    (
-        "backends",
-        "nothing here: requests go to the servers with the role `web`",
-    ),
-    ("routes", "nothing here: every path goes to the one [app]"),
     (
         "backup",
         "nothing here, and copy the database by your own means for now",
@@ -219,31 +214,15 @@ impl Walk<'_> {
             .filter_map(Value::as_str);
         let missing: Vec<&str> = keys.filter(|key| !table.contains_key(*key)).collect();
         for key in &missing {
-            if meant.contains(*key) || (path.is_empty() && self.left_out.contains(*key)) {
+            if meant.contains(*key) {
                 continue;
             }
             let inner = &schema["properties"][*key];
-            let (what, write) = match path {
-                [] if *key == "servers" => {
-                    let server = hint::section("servers.app-1", &inner["additionalProperties"]);
-                    ("the file has no server".to_owned(), server)
-                }
-                [] => (
-                    format!("the file has no [{key}]"),
-                    hint::section(key, inner),
-                ),
-                _ => {
-                    let section = path.join(".");
-                    (
-                        format!("[{section}] has no `{key}`"),
-                        hint::value_for(key, None, inner),
-                    )
-                }
-            };
+            let section = path.join(".");
+            let what = format!("[{section}] has no `{key}`");
+            let write = hint::value_for(key, None, inner);
             self.problems.add(Code::Missing, header, what, write);
-            if !path.is_empty() {
-                self.leave_out(path, key);
-            }
+            self.leave_out(path, key);
         }
         missing.is_empty()
     }
@@ -312,6 +291,9 @@ impl Walk<'_> {
                 hint::section("servers.app-1", &schema["additionalProperties"])
             }
             (Some("object"), _) => hint::section(&path.join("."), schema),
+            (Some("array"), _) if schema["items"]["type"] == "object" => {
+                format!("[[{}]]", path.join("."))
+            }
             _ => hint::value_for(key, Some(found), schema),
         };
         self.problems.add(Code::WrongType, span, what, write);

@@ -10,6 +10,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::at::At;
+use crate::written::backend::EndpointSection;
 
 /// A program and its arguments: `["bin/site", "--verbose"]` or `"bin/site --verbose"`.
 #[derive(Debug, Clone)]
@@ -32,6 +33,13 @@ pub enum Scalar {
 pub enum Value {
     Plain(Scalar),
     Secret(At<String>),
+}
+
+/// `"10.0.0.5:80"`, or `{ address = "10.0.0.5:80", weight = 2 }`.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    Address(String),
+    Section(Box<EndpointSection>),
 }
 
 impl fmt::Display for Scalar {
@@ -70,6 +78,31 @@ impl<'de> Visitor<'de> for WordsVisitor {
             words.push(word);
         }
         Ok(Words::List(words))
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(EndpointVisitor)
+    }
+}
+
+struct EndpointVisitor;
+
+impl<'de> Visitor<'de> for EndpointVisitor {
+    type Value = Endpoint;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address or a table")
+    }
+
+    fn visit_str<E>(self, address: &str) -> Result<Endpoint, E> {
+        Ok(Endpoint::Address(address.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Endpoint, A::Error> {
+        EndpointSection::deserialize(MapAccessDeserializer::new(map))
+            .map(|section| Endpoint::Section(Box::new(section)))
     }
 }
 
@@ -161,6 +194,22 @@ impl JsonSchema for Words {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["array", "string"], "items": { "type": "string" } })
+    }
+}
+
+impl JsonSchema for Endpoint {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Endpoint".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = EndpointSection::json_schema(generator);
+        schema.insert("type".to_owned(), serde_json::json!(["string", "object"]));
+        schema
     }
 }
 

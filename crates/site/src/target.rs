@@ -10,15 +10,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
+use balancer::BalancerTarget;
 
 pub mod balancer;
 
 /// Grows with every incompatible change of the types in this file.
-pub const VERSION_OF_FORMAT: u32 = 1;
+pub const VERSION_OF_FORMAT: u32 = 2;
 
 /// How a value of `AppTarget::env` refers to a secret: `secret:NAME`. The value itself is filled in
 /// where the process is started, so that no target ever carries it.
@@ -55,87 +55,6 @@ pub struct ServerTarget {
     pub sql_router: Option<SqlRouterTarget>,
     /// The database members this server keeps: usually one, none on most servers.
     pub database: Vec<MemberTarget>,
-}
-
-/// HAProxy's place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BalancerTarget {
-    /// Cleartext listener. Port 0: any free port, reported by the agent.
-    pub http: SocketAddr,
-    /// TLS listener; none when the site has no HTTPS.
-    pub https: Option<SocketAddr>,
-    /// Host names served, lower case, without port. Requests for others get 421.
-    pub domains: Vec<String>,
-    pub algorithm: Algorithm,
-    pub endpoints: Vec<EndpointTarget>,
-    pub health: HealthCheck,
-    pub limits: BalancerLimits,
-}
-
-/// One address that can answer requests: the web server of an app server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndpointTarget {
-    /// The server's name: what people see in `status`.
-    pub name: String,
-    pub address: SocketAddr,
-    /// Shares of the requests relative to the others, 1–256.
-    pub weight: u16,
-}
-
-/// How an endpoint is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(title = "balancing algorithm")]
-pub enum Algorithm {
-    /// One after the other.
-    RoundRobin,
-}
-
-/// Active HTTP health check: `GET path`, any 2xx is a success.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    pub path: String,
-    #[serde(with = "milliseconds")]
-    pub interval: Duration,
-    #[serde(with = "milliseconds")]
-    pub timeout: Duration,
-    /// Successes in a row that bring a down endpoint up.
-    pub rise: u32,
-    /// Failures in a row that take an up endpoint down.
-    pub fall: u32,
-}
-
-/// Bounds of the balancer, each per process unless said otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BalancerLimits {
-    /// Client connections open at once; more are left in the kernel's queue.
-    pub connections: u32,
-    /// Connecting to an endpoint.
-    #[serde(with = "milliseconds")]
-    pub connect: Duration,
-    /// From the first byte of a request to the end of its head.
-    #[serde(with = "milliseconds")]
-    pub request_head: Duration,
-    /// From the end of the request to the head of the response.
-    #[serde(with = "milliseconds")]
-    pub response_head: Duration,
-    /// Between two bytes of a body, either way, and of an upgraded connection.
-    #[serde(with = "milliseconds")]
-    pub idle_body: Duration,
-    /// Between two requests of one client connection.
-    #[serde(with = "milliseconds")]
-    pub keep_alive: Duration,
-    /// Bytes of a request body; larger ones get 413.
-    pub request_body: u64,
-    /// Endpoints tried for one request, the first included.
-    pub attempts: u32,
-    /// Time given to open requests when the process is told to stop.
-    #[serde(with = "milliseconds")]
-    pub drain: Duration,
 }
 
 /// nginx's place, on each app server.

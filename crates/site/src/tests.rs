@@ -85,12 +85,10 @@ fn listeners(target: &target::Target) -> String {
             |what: &str, where_: String| writeln!(out, "{name} {what} {where_}").unwrap();
         line("admin", server.admin.to_string());
         if let Some(balancer) = &server.balancer {
-            line("http", balancer.http.to_string());
-            balancer
-                .https
-                .iter()
-                .for_each(|https| line("https", https.to_string()));
-            for endpoint in &balancer.endpoints {
+            for listener in &balancer.listeners {
+                line(&listener.name, listener.bind.to_string());
+            }
+            for endpoint in balancer.backends.iter().flat_map(|b| &b.endpoints) {
                 line(
                     "sends to",
                     format!("{} {}", endpoint.name, endpoint.address),

@@ -5,13 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::name::{MemberName, ServerName};
-use crate::target::{Algorithm, BalancerLimits, HealthCheck};
+use crate::target::balancer::{
+    AccessLogFormat, BackendTarget, BalancerLimits, CertificateFiles, ClientCertificates,
+    ListenerTarget, Network, RouteTarget,
+};
 
 /// A whole site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +23,9 @@ pub struct Site {
     /// Name of the file this was read from, for messages.
     pub file: String,
     pub name: String,
-    /// Lower case, at least one.
+    /// A balancer in front of anything: the file names no server.
+    pub alone: bool,
+    /// Lower case; empty only for a balancer alone, which answers for any.
     pub domains: Vec<String>,
     /// In the order of the file.
     pub servers: Vec<Server>,
@@ -96,14 +102,29 @@ impl fmt::Display for Role {
     }
 }
 
+/// The rules of the balancers. What the types of the target say, they say here too; file paths are
+/// relative to the site file, and the site's own listeners, its web servers and the route to them are
+/// added by `derive`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Balancer {
     pub http: u16,
     /// Used when the site has HTTPS.
     pub https: u16,
-    pub algorithm: Algorithm,
-    pub health: HealthCheck,
+    pub proxy_protocol: bool,
+    pub http2: bool,
+    pub tls12: bool,
+    pub certificates: Vec<CertificateFiles>,
+    pub client_certificates: Option<ClientCertificates>,
+    /// Besides `http` and `https`.
+    pub listeners: Vec<ListenerTarget>,
+    pub trusted_proxies: Vec<Network>,
     pub limits: BalancerLimits,
+    pub access_log: AccessLogFormat,
+    pub reason_header: bool,
+    pub error_pages: Option<PathBuf>,
+    /// The one named `web` is the site's own web servers; it has no endpoints here.
+    pub backends: Vec<BackendTarget>,
+    pub routes: Vec<RouteTarget>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +221,9 @@ pub struct VirtualAddress {
 pub struct Tls {
     pub authority: Authority,
     pub email: Option<String>,
+    /// HTTP is sent on to HTTPS.
+    pub redirect: bool,
+    pub hsts: Option<Duration>,
     pub at: Place,
 }
 
@@ -218,19 +242,6 @@ pub struct Firewall {
     /// Empty: anybody.
     pub ssh_from: Vec<Network>,
     pub at: Place,
-}
-
-/// `203.0.113.0/24`; a single address has all bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    pub address: IpAddr,
-    pub bits: u8,
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,8 +13,15 @@ use serde::Deserialize;
 
 use crate::at::At;
 use crate::spelling::{Scalar, Value, Words};
-use crate::target::Algorithm;
 use crate::topology::{Authority, Engine, ListenKind, Replication, Role};
+
+pub mod backend;
+pub mod balancer;
+pub mod route;
+
+use backend::BackendSection;
+use balancer::BalancerSection;
+use route::RouteSection;
 
 /// A website on several servers, in one file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -25,14 +32,19 @@ pub struct Written {
     /// may only be misspelt.
     #[serde(skip)]
     pub left_out: BTreeSet<String>,
-    /// The site's name and the domains it answers for.
-    #[schemars(required)]
+    /// The site's name and the domains it answers for. Without it and without servers the file is of a
+    /// balancer in front of anything: see `backends`.
     pub site: Option<At<SiteSection>>,
     /// The servers, one `[servers.NAME]` table each.
-    #[schemars(required)]
     pub servers: Option<BTreeMap<At<String>, At<ServerSection>>>,
     /// Where visitors arrive, and how requests are shared by the web servers.
     pub balancer: Option<At<BalancerSection>>,
+    /// Endpoints anywhere, also not of this site, one `[backends.NAME]` table each. The backend `web` is
+    /// the site's own web servers.
+    pub backends: Option<BTreeMap<At<String>, At<BackendSection>>>,
+    /// What a request gets, by host, path and more: the most specific route takes it. Requests for the
+    /// site's domains that none takes go to the backend `web`, or to the only backend.
+    pub routes: Option<At<Vec<At<RouteSection>>>>,
     /// Static files, served on every server with the role `web`.
     pub web: Option<At<WebSection>>,
     /// The application, run on every server with the role `app`.
@@ -71,76 +83,6 @@ pub struct ServerSection {
     /// What this server does.
     #[schemars(required, extend("examples" = [["web", "app"]]))]
     pub roles: Option<At<Vec<At<Role>>>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct BalancerSection {
-    /// Port for HTTP. Default 80.
-    #[schemars(range(min = 1, max = 65535), extend("examples" = [80]))]
-    pub http: Option<At<u16>>,
-    /// Port for HTTPS. Default 443.
-    #[schemars(range(min = 1, max = 65535), extend("examples" = [443]))]
-    pub https: Option<At<u16>>,
-    /// How a web server is chosen for a request. Default `round-robin`.
-    #[schemars(extend("examples" = ["round-robin"]))]
-    pub algorithm: Option<At<Algorithm>>,
-    /// How the balancer finds out that a web server cannot answer.
-    pub health: Option<At<HealthSection>>,
-    /// Bounds in time and size.
-    pub limits: Option<At<LimitsSection>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct HealthSection {
-    /// Path that is asked for. Default: the web server's own health answer, which includes its app.
-    #[schemars(extend("examples" = ["/healthz"]))]
-    pub path: Option<At<String>>,
-    /// Time between two checks of one web server. Default `"1s"`.
-    #[schemars(extend("examples" = ["1s"]))]
-    pub interval: Option<At<String>>,
-    /// How long an answer may take; not longer than `interval`. Default `"1s"`.
-    #[schemars(extend("examples" = ["1s"]))]
-    pub timeout: Option<At<String>>,
-    /// Successes in a row that bring a web server back. Default 2.
-    #[schemars(range(min = 1, max = 100), extend("examples" = [2]))]
-    pub rise: Option<At<u32>>,
-    /// Failures in a row that take a web server out. Default 2.
-    #[schemars(range(min = 1, max = 100), extend("examples" = [2]))]
-    pub fall: Option<At<u32>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct LimitsSection {
-    /// Client connections open at once, per balancer. Default 10000.
-    #[schemars(range(min = 1, max = 1_000_000), extend("examples" = [10000]))]
-    pub connections: Option<At<u32>>,
-    /// Connecting to a web server. Default `"2s"`.
-    #[schemars(extend("examples" = ["2s"]))]
-    pub connect: Option<At<String>>,
-    /// From the first byte of a request to the end of its head. Default `"10s"`.
-    #[schemars(extend("examples" = ["10s"]))]
-    pub request_head: Option<At<String>>,
-    /// From the end of a request to the head of the response. Default `"60s"`.
-    #[schemars(extend("examples" = ["60s"]))]
-    pub response_head: Option<At<String>>,
-    /// Between two bytes of a body, and of a WebSocket. Default `"60s"`.
-    #[schemars(extend("examples" = ["60s"]))]
-    pub idle_body: Option<At<String>>,
-    /// Between two requests of one connection. Default `"75s"`.
-    #[schemars(extend("examples" = ["75s"]))]
-    pub keep_alive: Option<At<String>>,
-    /// The largest request body. Default `"64MiB"`.
-    #[schemars(extend("examples" = ["64MiB"]))]
-    pub request_body: Option<At<String>>,
-    /// Web servers tried for one request, the first included. Default 3.
-    #[schemars(range(min = 1, max = 10), extend("examples" = [3]))]
-    pub attempts: Option<At<u32>>,
-    /// Time for open requests when a balancer or web server is told to stop. Default `"30s"`.
-    #[schemars(extend("examples" = ["30s"]))]
-    pub drain: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -236,6 +178,12 @@ pub struct TlsSection {
     /// Who signs the certificates. Default `acme`.
     #[schemars(extend("examples" = ["acme"]))]
     pub authority: Option<At<Authority>>,
+    /// Requests over HTTP are sent on to HTTPS. Default true.
+    #[schemars(extend("examples" = [true]))]
+    pub redirect: Option<At<bool>>,
+    /// How long browsers shall use HTTPS only (HSTS). Default: not said.
+    #[schemars(extend("examples" = ["365d"]))]
+    pub hsts: Option<At<String>>,
     /// Contact for the public authority.
     #[schemars(extend("examples" = ["ops@foobar.com"]))]
     pub email: Option<At<String>>,

@@ -50,7 +50,9 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
                 control.ready().await;
                 break (router, shared);
             }
-            Order::Ask { id, .. } => control.answer(id, String::new()).await,
+            Order::Ask { id, .. } | Order::Question { id, .. } => {
+                control.answer(id, String::new()).await;
+            }
             Order::Drain { .. } | Order::ParentGone => return Ok(()),
         }
     };
@@ -63,6 +65,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
                 Ok(()) => control.accepted(version).await,
                 Err(why) => control.refused(version, why).await,
             },
+            Order::Question { id, .. } => control.answer(id, String::new()).await,
             Order::Ask { id, about } => {
                 let text = match about {
                     About::Status => serde_json::to_string(&router.status()).unwrap_or_default(),

@@ -12,9 +12,13 @@ pub struct Exchange<'a> {
     pub method: &'a str,
     pub target: &'a str,
     pub status: u16,
+    /// Why we answered ourselves; empty when an endpoint did.
+    pub reason: &'a str,
     /// Body bytes sent to the client.
     pub bytes: u64,
     pub duration_us: u64,
+    pub route: &'a str,
+    pub backend: &'a str,
     /// Who answered; empty when we did.
     pub endpoint: &'a str,
     /// Endpoints tried, 0 when we answered ourselves.
@@ -40,9 +44,14 @@ impl Exchange<'_> {
         number(out, self.bytes);
         out.push_str(",\"duration_us\":");
         number(out, self.duration_us);
+        text(out, ",\"route\":\"", self.route);
+        text(out, ",\"backend\":\"", self.backend);
         text(out, ",\"endpoint\":\"", self.endpoint);
         out.push_str(",\"attempts\":");
         number(out, u64::from(self.attempts));
+        if !self.reason.is_empty() {
+            text(out, ",\"reason\":\"", self.reason);
+        }
         if !self.fault.is_empty() {
             text(out, ",\"fault\":\"", self.fault);
         }
@@ -98,6 +107,9 @@ mod tests {
             status: 200,
             bytes: 3,
             duration_us: 4,
+            reason: "",
+            route: "site",
+            backend: "web",
             endpoint: "app-1",
             attempts: 1,
             fault: "reset",

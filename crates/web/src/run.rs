@@ -43,7 +43,9 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
                 }
                 Err(e) => control.refused(version, e.to_string()).await,
             },
-            Order::Ask { id, .. } => control.answer(id, String::new()).await,
+            Order::Ask { id, .. } | Order::Question { id, .. } => {
+                control.answer(id, String::new()).await;
+            }
             Order::Drain { .. } | Order::ParentGone => return Ok(()),
         }
     };
@@ -58,6 +60,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
                     Err(e) => control.refused(version, e.to_string()).await,
                 }
             }
+            Order::Question { id, .. } => control.answer(id, String::new()).await,
             Order::Ask { id, about } => control.answer(id, web.answer(about)).await,
             Order::Drain { deadline_ms } => {
                 web.crew.drain(Duration::from_millis(deadline_ms)).await;

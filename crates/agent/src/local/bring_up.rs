@@ -1,8 +1,10 @@
 //! The steps of a start, in order, each told as it begins and ends.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use app::instance::InstanceState;
+use certs::local::Local;
 use database::{MemberState, Role as MemberRole};
 use site::name::ServerName;
 use telemetry::Severity;
@@ -11,6 +13,7 @@ use tokio::sync::watch;
 use super::running::Running;
 use super::teller::{Teller, ms_since};
 use crate::app_side::{AppSide, last_lines};
+use crate::balancer_side::{Balancers, Told};
 use crate::known::{Role, locked};
 use crate::progress::Ready;
 use crate::role_process::{Keeper, Parts, RoleState};
@@ -95,7 +98,7 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
     wait_for_roles(running, "web").await?;
 
     let since = teller.begin("balancer").await;
-    start_balancers(running, local.as_ref());
+    start_balancers(running, local.as_ref()).await?;
     wait_for_roles(running, "balancer").await?;
     let ready = ready(running, teller, local);
     first_page(running).await?;
@@ -181,7 +184,7 @@ fn start_roles(running: &mut Running, role: &'static str) {
                 running,
                 &listeners.server,
                 role,
-                vec![(name, listener)],
+                vec![(name.to_owned(), listener.into())],
                 None,
             );
         }
@@ -189,42 +192,40 @@ fn start_roles(running: &mut Running, role: &'static str) {
     running.listeners = listeners;
 }
 
-fn start_balancers(running: &mut Running, local: Option<&certs::local::Local>) {
+async fn start_balancers(running: &mut Running, local: Option<&Local>) -> Result<(), UpError> {
+    let balancers = Balancers::new(&running.cluster, &running.secrets, local)?;
     let listeners = std::mem::take(&mut running.listeners);
     for listeners in &listeners {
         let target = running.target.servers.get(&listeners.server);
         let Some(target) = target.and_then(|server| server.balancer.clone()) else {
             continue;
         };
-        let secure = target.https.is_some();
-        let snapshot = balancer::snapshot::Snapshot {
-            target,
-            certificate: local
-                .filter(|_| secure)
-                .map(|local| balancer::snapshot::Certificate {
-                    chain: local.chain.clone(),
-                    key: local.key.clone(),
-                }),
-            access_log: running.state.log(listeners.server.as_str(), "access"),
-        };
-        let sockets = [("http", &listeners.http), ("https", &listeners.https)];
-        let sockets = sockets
-            .into_iter()
-            .filter_map(|(name, listener)| Some((name, listener.as_ref()?.try_clone().ok()?)));
-        let sockets = sockets.collect();
-        let value = serde_json::to_value(snapshot).ok();
-        start_role(running, &listeners.server, "balancer", sockets, value);
+        let log = running.state.log(listeners.server.as_str(), "access");
+        let snapshot = balancers.snapshot(target, log).await;
+        let copies = listeners.balancer.iter();
+        let copies =
+            copies.filter_map(|door| Some((door.name.clone(), door.socket.try_clone().ok()?)));
+        let sockets = copies.collect();
+        let value = serde_json::to_value(&snapshot).ok();
+        let to = start_role(running, &listeners.server, "balancer", sockets, value);
+        locked(&balancers.list).push(Told {
+            server: listeners.server.clone(),
+            snapshot,
+            to,
+        });
     }
     running.listeners = listeners;
+    running.balancers = Some(balancers);
+    Ok(())
 }
 
 fn start_role(
     running: &mut Running,
     server: &ServerName,
     role: &'static str,
-    sockets: Vec<(&'static str, std::net::TcpListener)>,
+    sockets: Vec<(String, OwnedFd)>,
     snapshot: Option<serde_json::Value>,
-) {
+) -> watch::Sender<Option<serde_json::Value>> {
     let (snapshot_in, snapshot) = watch::channel(snapshot);
     let keeper = Keeper::start(
         &running.hub,
@@ -243,11 +244,12 @@ fn start_role(
         role,
         report: keeper.report(),
         asker: keeper.asker(),
-        snapshot: snapshot_in,
+        snapshot: snapshot_in.clone(),
     });
     running.follow(keeper.report());
     running.roles.push((server.clone(), keeper));
     running.known.changed.notify_one();
+    snapshot_in
 }
 
 /// Waits until `look` answers; an error of it, or too long a wait, ends the start.
@@ -409,7 +411,7 @@ fn app_failed(
     UpError::new(format!("{what}\n{}", last_lines(&log)), next)
 }
 
-fn ready(running: &Running, teller: &Teller, local: Option<certs::local::Local>) -> Ready {
+fn ready(running: &Running, teller: &Teller, local: Option<Local>) -> Ready {
     let balancer = running
         .target
         .servers
@@ -420,13 +422,21 @@ fn ready(running: &Running, teller: &Teller, local: Option<certs::local::Local>)
             .domains
             .iter()
             .find(|name| name.ends_with(".localhost"));
+        let domain = domain.or(balancer.domains.first().filter(|_| running.alone));
         let host = domain.cloned().unwrap_or_else(|| "localhost".to_owned());
         let https = balancer
-            .https
+            .https()
             .map(|https| format!("https://{host}:{}", https.port()));
-        (format!("http://{host}:{}", balancer.http.port()), https)
+        let http = balancer
+            .http()
+            .map(|http| format!("http://{host}:{}", http.port()));
+        // Without HTTP: where its first listener is.
+        let first = balancer.listeners.first();
+        let first = first.map(|listener| listener.bind.to_string());
+        (http.or(first), https)
     });
     let (http, https) = shown.unwrap_or_default();
+    let http = http.unwrap_or_default();
     let servers = &running.target.servers;
     let metrics = servers
         .iter()
@@ -456,13 +466,17 @@ async fn first_page(running: &Running) -> Result<(), UpError> {
         .servers
         .values()
         .find_map(|server| server.balancer.clone());
-    let Some(balancer) = balancer else {
+    // What stands behind a balancer alone is not ours to wait for.
+    let Some(balancer) = balancer.filter(|_| !running.alone) else {
+        return Ok(());
+    };
+    let Some(http) = balancer.http() else {
         return Ok(());
     };
     let host = balancer.domains.first().cloned().unwrap_or_default();
     let since = Instant::now();
     loop {
-        let answer = statuses::ask_page(balancer.http, &host).await;
+        let answer = statuses::ask_page(http, &host).await;
         match answer {
             Ok(status) if status < 500 => return Ok(()),
             answer if since.elapsed() > START => {
@@ -479,7 +493,7 @@ async fn first_page(running: &Running) -> Result<(), UpError> {
 }
 
 /// Names for which the site's certificate is made.
-fn certificate(running: &Running, now: SystemTime) -> Result<Option<certs::local::Local>, UpError> {
+fn certificate(running: &Running, now: SystemTime) -> Result<Option<Local>, UpError> {
     let mut balancers = running
         .target
         .servers
@@ -489,7 +503,11 @@ fn certificate(running: &Running, now: SystemTime) -> Result<Option<certs::local
         return Ok(None);
     };
     let dir = running.state.root.join("certificates");
-    certs::local::ensure(&dir, &running.target.site, &balancer.domains, now)
+    let mut names = balancer.domains.clone();
+    if names.is_empty() {
+        names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
+    }
+    certs::local::ensure(&dir, &running.target.site, &names, now)
         .map(Some)
         .map_err(|e| UpError::new(e.to_string(), ""))
 }

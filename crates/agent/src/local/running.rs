@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app_side::{Instances, given};
+use crate::balancer_side::Balancers;
 use crate::known::{Known, locked};
 use crate::listeners::Listeners;
 use crate::progress::Ready;
@@ -48,6 +49,8 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub struct Running {
     pub(crate) target: Target,
+    /// A balancer in front of anything.
+    pub(crate) alone: bool,
     pub(crate) cluster: Cluster,
     pub(crate) secrets: Secrets,
     pub(crate) spawner: Spawner,
@@ -62,6 +65,7 @@ pub struct Running {
     pub(crate) status: watch::Sender<SiteStatus>,
     pub(crate) token: telemetry::Secret,
     pub(crate) ready: Option<Ready>,
+    pub(crate) balancers: Option<Balancers>,
     /// Tasks that end with the site.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) stop: (watch::Sender<bool>, watch::Receiver<bool>),
@@ -110,6 +114,7 @@ impl Running {
         }
         let monitor = monitor::start_with(parts_of_monitor, &limits).map_err(|e| failed(&e))?;
         Ok(Self {
+            alone: parts.site.alone,
             target: parts.target,
             cluster: parts.cluster,
             secrets: parts.secrets,
@@ -125,6 +130,7 @@ impl Running {
             status,
             token,
             ready: None,
+            balancers: None,
             tasks: JoinSet::new(),
             stop: watch::channel(false),
             leash: parts.leash,
@@ -307,7 +313,7 @@ fn wire_once(known: &Known, target: &Target, password: &std::path::Path) {
             ("sql-router", _, Some(router)) => {
                 serde_json::to_value(wiring::sql_router(router, &members, password.to_owned()))
             }
-            // A balancer's snapshot does not change while the site runs.
+            // Told by `balancer_side`.
             _ => continue,
         };
         match value {

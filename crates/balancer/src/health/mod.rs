@@ -1,4 +1,5 @@
-//! Health: asking endpoints (`probe`) and judging the answers (`judge`).
+//! Health: asking endpoints (`probes`, `probe`) and judging the answers (`judge`).
 
 pub mod judge;
 pub(crate) mod probe;
+pub(crate) mod probes;

@@ -1,23 +1,80 @@
 //! Asks one endpoint for its health, again and again, and says when its state changes.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use http::client::{self, Address};
-use http::deadline::Watch;
+use http::client::{self, Address, Upstream};
+use http::deadline::{Deadline, Watch};
 use http::head;
-use site::target::{EndpointTarget, HealthCheck};
-use tokio::sync::mpsc;
+use http::tls::Connector;
+use site::target::balancer::{Ask, HealthCheck, Protocol};
+use tokio::sync::{mpsc, watch};
 
 use super::judge::{History, State, judge};
+use crate::backend::{Backend, Endpoint};
+use crate::run::News;
+
+/// Who is asked, and what.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    backend: String,
+    endpoint: String,
+    address: Address,
+    protocol: Protocol,
+    check: HealthCheck,
+    host: String,
+    connector: Option<Connector>,
+}
+
+/// All but the connector, which is made of the check's backend.
+impl PartialEq for Subject {
+    fn eq(&self, other: &Self) -> bool {
+        self.check == other.check
+            && self.host == other.host
+            && self.address == other.address
+            && self.protocol == other.protocol
+    }
+}
+
+impl Subject {
+    pub(crate) fn of(backend: &Backend, endpoint: &Endpoint, host: &str) -> Self {
+        let check = backend.target.health.clone();
+        let mut address = endpoint.address.clone();
+        if let (Address::Tcp(address), Some(port)) = (&mut address, check.port) {
+            address.set_port(port);
+        }
+        let own_host = match &check.ask {
+            Ask::Http { host, .. } if !host.is_empty() => Some(host.clone()),
+            _ => None,
+        };
+        let of_address = || match &address {
+            Address::Tcp(address) => address.to_string(),
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        let of_site = || {
+            Some(host)
+                .filter(|host| !host.is_empty())
+                .map(str::to_owned)
+        };
+        Self {
+            backend: backend.target.name.clone(),
+            endpoint: endpoint.name.clone(),
+            protocol: backend.target.protocol,
+            host: own_host.or_else(of_site).unwrap_or_else(of_address),
+            connector: backend.connector.clone().filter(|_| check.tls),
+            address,
+            check,
+        }
+    }
+}
 
 /// A change of one endpoint's state.
 #[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) endpoint: EndpointTarget,
-    pub(crate) up: bool,
+pub(crate) struct Result {
+    pub(crate) backend: String,
+    pub(crate) endpoint: String,
+    pub(crate) state: State,
     pub(crate) reason: String,
-    /// The first result ever: worth no alarm when it is good.
+    /// The first result ever.
     pub(crate) first: bool,
 }
 
@@ -26,54 +83,83 @@ const SHOWN: usize = 120;
 
 /// Runs until it is aborted or nobody listens.
 pub(crate) async fn run(
-    endpoint: EndpointTarget,
-    check: HealthCheck,
-    host: String,
+    mut subject: watch::Receiver<Subject>,
     watch: Rc<Watch>,
-    changes: mpsc::Sender<Change>,
+    news: mpsc::Sender<News>,
 ) {
     let mut history = History::default();
-    // Endpoints are not all asked at the same moment.
-    let spread = Duration::from_millis(u64::from(endpoint.address.port() % 7) * 7);
     loop {
-        let result = ask(&endpoint, &check, &host, &watch).await;
+        let now = subject.borrow_and_update().clone();
+        let check = &now.check;
+        if check.ask == Ask::Nothing {
+            if subject.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let answer = ask(&now, &watch).await;
         let first = history.state == State::Unknown;
-        let (next, changed) = judge(history, result.is_ok(), check.rise, check.fall);
+        let (next, changed) = judge(history, answer.is_ok(), check.rise, check.fall);
         history = next;
         if changed {
-            let up = history.state == State::Up;
-            let reason = match result {
-                Ok(()) => format!("{} answers", check.path),
-                Err(reason) => reason,
+            let reason = match answer {
+                Ok(reason) | Err(reason) => reason,
             };
-            let change = Change {
-                endpoint: endpoint.clone(),
-                up,
+            let result = Result {
+                backend: now.backend.clone(),
+                endpoint: now.endpoint.clone(),
+                state: history.state,
                 reason,
                 first,
             };
-            if changes.send(change).await.is_err() {
+            if news.send(News::Probed(result)).await.is_err() {
                 return;
             }
         }
-        tokio::time::sleep(check.interval + spread).await;
+        let wait = check.interval;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            changed = subject.changed() => if changed.is_err() {
+                return;
+            },
+        }
     }
 }
 
-/// One question. The error says what was wrong.
-async fn ask(
-    endpoint: &EndpointTarget,
-    check: &HealthCheck,
-    host: &str,
-    watch: &Rc<Watch>,
-) -> Result<(), String> {
+/// One question. Both results say what was found.
+async fn ask(subject: &Subject, watch: &Rc<Watch>) -> std::result::Result<String, String> {
     let deadline = watch.deadline();
+    match &subject.check.ask {
+        Ask::Nothing => Ok("not asked".to_owned()),
+        Ask::Tcp => connect(subject, &deadline)
+            .await
+            .map(|_| "takes connections".to_owned()),
+        Ask::Http { method, path, .. } => http(subject, method, path, &deadline).await,
+        Ask::Grpc { .. } => Ok("".to_owned()),
+    }
+}
+
+async fn connect(subject: &Subject, deadline: &Deadline) -> std::result::Result<Upstream, String> {
+    let (to, within) = (&subject.address, subject.check.timeout);
+    let connected = match &subject.connector {
+        Some(tls) => client::connect_secure(to, tls, deadline, within).await,
+        None => client::connect(to, deadline, within).await,
+    };
+    connected.map_err(|fault| fault.to_string())
+}
+
+async fn http(
+    subject: &Subject,
+    method: &str,
+    path: &str,
+    deadline: &Deadline,
+) -> std::result::Result<String, String> {
+    let host = &subject.host;
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mainstay\r\nConnection: close\r\n\r\n",
-        check.path
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mainstay\r\nConnection: close\r\n\r\n"
     );
-    let to = Address::Tcp(endpoint.address);
-    let asked = client::ask(&to, request.as_bytes(), &deadline, check.timeout).await;
+    let upstream = connect(subject, deadline).await?;
+    let asked = client::ask_over(upstream, request.as_bytes(), deadline).await;
     let (upstream, length) = asked.map_err(|fault| fault.to_string())?;
     let bytes = upstream.buffer.filled();
     let mut storage = head::Storage::new();
@@ -81,9 +167,9 @@ async fn ask(
         .get(..length)
         .ok_or(())
         .and_then(|bytes| head::response(bytes, &mut storage).map_err(|_| ()))
-        .map_err(|()| format!("{}: the answer is not HTTP", check.path))?;
+        .map_err(|()| format!("{path}: the answer is not HTTP"))?;
     if (200..300).contains(&response.status) {
-        return Ok(());
+        return Ok(format!("{path} answers"));
     }
     let text = String::from_utf8_lossy(bytes.get(length..).unwrap_or_default());
     let text: String = text
@@ -92,8 +178,7 @@ async fn ask(
         .filter(|c| !c.is_control())
         .collect();
     Err(format!(
-        "{} answered {}: {}",
-        check.path,
+        "{path} answered {}: {}",
         response.status,
         text.trim()
     ))

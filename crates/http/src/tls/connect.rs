@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
+use super::any::AnyCertificate;
 use super::certificate::{self, CertificateFiles};
 use super::error::TlsError;
 use super::offer::{self, Alpn, Version};
@@ -35,6 +36,8 @@ pub enum Authorities {
     /// Those of the machine (Debian: `ca-certificates`).
     System,
     File(PathBuf),
+    /// Nobody is verified: whoever is on the way can be the upstream.
+    Anybody,
 }
 
 /// One configuration for all threads; it remembers sessions, so a second connection costs less.
@@ -49,8 +52,9 @@ impl Connector {
     pub fn new(terms: &Terms) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let roots = match &terms.authorities {
-            Authorities::System => system()?,
-            Authorities::File(path) => certificate::authorities(path)?.0,
+            Authorities::System => Some(system()?),
+            Authorities::File(path) => Some(certificate::authorities(path)?.0),
+            Authorities::Anybody => None,
         };
         let name = match &terms.name {
             None => None,
@@ -59,10 +63,15 @@ impl Connector {
                     .map_err(|_| TlsError::ServerName { name: name.clone() })?,
             ),
         };
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(terms.minimum.and_newer())
-            .map_err(TlsError::Setup)?
-            .with_root_certificates(roots);
+            .map_err(TlsError::Setup)?;
+        let builder = match roots {
+            Some(roots) => builder.with_root_certificates(roots),
+            None => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+        };
         let mut config = match &terms.identity {
             None => builder.with_no_client_auth(),
             Some(files) => {

@@ -3,6 +3,7 @@
 //! ClientHello without an end of TLS here.
 
 pub mod accept;
+mod any;
 pub mod certificate;
 pub mod connect;
 pub mod error;

@@ -67,8 +67,17 @@ fn endpoints(text: &mut String, status: &SiteStatus) {
     for endpoint in &status.endpoints {
         rows.push([
             endpoint.balancer.clone(),
-            format!("{} {}", endpoint.name, endpoint.address),
-            if endpoint.up { "up" } else { "DOWN" }.to_owned(),
+            match endpoint.name == endpoint.address {
+                true => format!("{}/{}", endpoint.backend, endpoint.name),
+                false => format!(
+                    "{}/{} {}",
+                    endpoint.backend, endpoint.name, endpoint.address
+                ),
+            },
+            match endpoint.up {
+                true => endpoint.standing.clone(),
+                false => "DOWN".to_owned(),
+            },
             endpoint.requests.to_string(),
             endpoint.failures.to_string(),
             if endpoint.up {
@@ -197,6 +206,10 @@ mod tests {
             }],
             endpoints: vec![EndpointStatus {
                 balancer: "lb-1".into(),
+                backend: "web".to_owned(),
+                standing: "up".to_owned(),
+                weight: 1,
+                backup: false,
                 name: "app-1".into(),
                 address: "127.0.7.12:8000".into(),
                 up: false,

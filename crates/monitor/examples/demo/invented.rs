@@ -285,6 +285,10 @@ impl World {
                 let down = self.trouble_since.filter(|_| n == 0);
                 endpoints.push(EndpointStatus {
                     balancer: format!("lb-{balancer}"),
+                    backend: "web".to_owned(),
+                    standing: "up".to_owned(),
+                    weight: 1,
+                    backup: false,
                     name: format!("app-{}", n + 1),
                     address: format!("127.0.7.{}:8000", 21 + n),
                     up: down.is_none(),

@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn status(app_1_up: bool, state: State) -> SiteStatus {
     let endpoint = |name: &str, up: bool| EndpointStatus {
         balancer: "lb-1".into(),
+        backend: "web".to_owned(),
+        standing: "up".to_owned(),
+        weight: 1,
+        backup: false,
         name: name.into(),
         address: "127.0.0.1:1".into(),
         up,

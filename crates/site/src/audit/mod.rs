@@ -1,6 +1,7 @@
 //! Pure: what is weak in a site that is valid: the holes of the classic design, each with what it
 //! costs and the lines that close it. One file per kind.
 
+mod endpoints;
 mod monitoring;
 mod propose;
 mod security;
@@ -83,9 +84,16 @@ pub type Findings = Vec<Finding>;
 /// Looks at the whole site.
 pub fn audit(site: &Site) -> Findings {
     let mut findings = Vec::new();
-    single_point::look(site, &mut findings);
-    security::look(site, &mut findings);
-    monitoring::look(site, &mut findings);
+    if site.alone {
+        // What stands behind it, and beside it, is not in the file.
+        endpoints::look(site, &mut findings);
+        security::look_alone(site, &mut findings);
+    } else {
+        single_point::look(site, &mut findings);
+        endpoints::look(site, &mut findings);
+        security::look(site, &mut findings);
+        monitoring::look(site, &mut findings);
+    }
     findings.sort_by_key(|finding| (finding.kind, finding.severity, finding.at));
     findings
 }

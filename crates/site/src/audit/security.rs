@@ -2,6 +2,7 @@
 
 use crate::audit::propose::without_role;
 use crate::audit::{Finding, Kind, Severity, listed};
+use crate::target::balancer::{BackendTarget, Protocol};
 use crate::topology::{Authority, EnvValue, Place, Role, Server, Site};
 
 const SSH_FROM: &str = "ssh-from = [\"203.0.113.0/24\"]  # the network you administer from";
@@ -13,6 +14,34 @@ pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(authority(site));
     findings.extend(exposed_database(site));
     findings.extend(webhooks(site));
+    findings.extend(unverified(site));
+}
+
+/// A balancer in front of anything: the machine's other doors are not its own.
+pub(super) fn look_alone(site: &Site, findings: &mut Vec<Finding>) {
+    let http = site
+        .balancer
+        .backends
+        .iter()
+        .any(|b| b.protocol != Protocol::Tcp);
+    if http && site.balancer.certificates.is_empty() {
+        findings.extend(https(site));
+    }
+    findings.extend(unverified(site));
+}
+
+fn unverified(site: &Site) -> Option<Finding> {
+    let open = |backend: &&BackendTarget| backend.tls.as_ref().is_some_and(|tls| !tls.verify);
+    let backend = site.balancer.backends.iter().find(open)?;
+    Some(Finding {
+        what: format!("the backend `{}` takes any certificate", backend.name),
+        consequence: "who is on the way to its endpoints reads and changes everything".to_owned(),
+        add: vec![
+            format!("[backends.{}.tls]", backend.name),
+            "authority = \"tls/internal.pem\"".to_owned(),
+        ],
+        ..finding("endpoints-not-verified", Severity::Medium, None)
+    })
 }
 
 fn finding(code: &'static str, severity: Severity, at: Option<Place>) -> Finding {

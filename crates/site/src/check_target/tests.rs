@@ -1,9 +1,11 @@
 //! Targets that are whole, and each way one can be broken.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::name::MemberName;
+use crate::target::balancer::{BackendTarget, BalancerTarget, Bind};
 use crate::{Ground, derive, load, preset};
 
 /// A sound target, then one change, then what is found.
@@ -29,6 +31,21 @@ fn balancer(target: &mut Target) -> &mut BalancerTarget {
     server(target, "server-1").balancer.as_mut().unwrap()
 }
 
+fn web(target: &mut Target) -> &mut BackendTarget {
+    balancer(target)
+        .backends
+        .iter_mut()
+        .find(|backend| backend.own)
+        .unwrap()
+}
+
+fn set_port(bind: &mut Bind, port: u16) {
+    match bind {
+        Bind::Tcp(address) => address.set_port(port),
+        Bind::Unix(path) => panic!("{}", path.display()),
+    }
+}
+
 #[test]
 fn one_address_and_port_is_for_one() {
     let found = defects(|t| server(t, "server-1").admin.set_port(8000));
@@ -36,7 +53,7 @@ fn one_address_and_port_is_for_one() {
         found,
         ["server-1: admin and web both listen on 10.0.0.11:8000"]
     );
-    let wildcard = defects(|t| balancer(t).http.set_port(9400));
+    let wildcard = defects(|t| set_port(&mut balancer(t).listeners[0].bind, 9400));
     assert_eq!(
         wildcard,
         ["server-1: admin and balancer http both listen on 0.0.0.0:9400"]
@@ -63,8 +80,9 @@ fn one_address_and_port_is_for_one() {
 #[test]
 fn any_free_port_may_be_asked_for_twice() {
     let found = defects(|t| {
-        balancer(t).http.set_port(0);
-        balancer(t).https.as_mut().unwrap().set_port(0);
+        for listener in &mut balancer(t).listeners {
+            set_port(&mut listener.bind, 0);
+        }
     });
     assert_eq!(found, [""; 0]);
 }
@@ -85,20 +103,20 @@ fn addresses_are_unique_and_there() {
 
 #[test]
 fn every_endpoint_leads_to_a_web_server() {
-    let wrong = defects(|t| balancer(t).endpoints[0].address.set_port(81));
+    let wrong = defects(|t| set_port(&mut web(t).endpoints[0].address, 81));
     assert_eq!(
         wrong,
         ["server-1: no web server listens where endpoint server-1 is"]
     );
     let gone = defects(|t| server(t, "server-2").web = None);
     assert_eq!(gone.len(), 3, "both balancers and the app: {gone:?}");
-    assert_eq!(defects(|t| balancer(t).endpoints[0].weight = 0).len(), 1);
-    assert_eq!(defects(|t| balancer(t).endpoints.clear()).len(), 1);
+    assert_eq!(defects(|t| web(t).endpoints[0].weight = 0).len(), 1);
+    assert_eq!(defects(|t| web(t).endpoints.clear()).len(), 1);
     let twice = defects(|t| {
-        let first = balancer(t).endpoints[0].clone();
-        balancer(t).endpoints.push(first);
+        let first = web(t).endpoints[0].clone();
+        web(t).endpoints.push(first);
     });
-    assert_eq!(twice, ["server-1: an endpoint is named twice"]);
+    assert_eq!(twice, ["server-1: the endpoint server-1 is there twice"]);
 }
 
 #[test]
@@ -156,12 +174,12 @@ fn roles_need_each_other() {
 
 #[test]
 fn numbers_must_make_sense() {
-    assert_eq!(defects(|t| balancer(t).health.fall = 0).len(), 1);
+    assert_eq!(defects(|t| web(t).health.fall = 0).len(), 1);
     assert_eq!(
-        defects(|t| balancer(t).health.timeout = Duration::from_secs(60)).len(),
+        defects(|t| web(t).health.timeout = Duration::from_secs(60)).len(),
         1
     );
-    assert_eq!(defects(|t| balancer(t).limits.attempts = 0).len(), 1);
+    assert_eq!(defects(|t| web(t).retries.attempts = 0).len(), 1);
     assert_eq!(
         defects(|t| balancer(t).limits.connect = Duration::ZERO).len(),
         1

@@ -7,12 +7,13 @@ use crate::at::{At, Span};
 use crate::derive::port;
 use crate::problem::Code;
 use crate::source::Problems;
+use crate::target::balancer::Bind;
 use crate::topology::{Listen, Site};
 use crate::written::Written;
 
 /// Who takes which ports, and where the file says so.
 struct Use {
-    who: &'static str,
+    who: String,
     ports: RangeInclusive<u16>,
     /// None: Mainstay's own choice.
     at: Option<Span>,
@@ -45,36 +46,60 @@ fn uses(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Vec<Use>
     let balancer = written.balancer.as_ref().map(|at| &at.value);
     let monitoring = written.monitoring.as_ref().map(|at| &at.value);
     let at = |written: Option<&At<u16>>| written.map(|at| at.span.clone());
-    let one = |who, port, at| Use {
-        who,
+    let one = |who: &str, port, at| Use {
+        who: who.to_owned(),
         ports: port..=port,
         at,
     };
-    let mut uses = vec![
-        one("the web servers", port::WEB, None),
-        Use {
-            who: "the database",
+    let mut uses = vec![one(
+        "monitoring",
+        site.monitoring.port,
+        at(monitoring.and_then(|m| m.port.as_ref())),
+    )];
+    if !site.alone {
+        uses.push(one("the web servers", port::WEB, None));
+        uses.push(Use {
+            who: "the database".to_owned(),
             ports: port::SQL..=port::LAST_MEMBER,
             at: None,
-        },
-        one(
-            "HTTP",
-            site.balancer.http,
-            at(balancer.and_then(|b| b.http.as_ref())),
-        ),
-        one(
-            "HTTPS",
-            site.balancer.https,
-            at(balancer.and_then(|b| b.https.as_ref())),
-        ),
-        one(
-            "monitoring",
-            site.monitoring.port,
-            at(monitoring.and_then(|m| m.port.as_ref())),
-        ),
-    ];
+        });
+    }
+    let http = balancer.and_then(|b| b.http.as_ref());
+    let https = balancer.and_then(|b| b.https.as_ref());
+    uses.push(one("HTTP", site.balancer.http, at(http)));
+    uses.push(one("HTTPS", site.balancer.https, at(https)));
+    for listener in &site.balancer.listeners {
+        // An address of its own is not every server's.
+        if let Bind::Tcp(address) = listener.bind
+            && address.ip().is_unspecified()
+        {
+            let at = place_of(written, &listener.name);
+            uses.push(one(
+                &format!("the listener `{}`", listener.name),
+                address.port(),
+                at,
+            ));
+        }
+    }
     uses.extend(app_ports(written, site, problems));
     uses
+}
+
+/// Where a listener's address is written: in its own section, or at a backend.
+fn place_of(written: &Written, name: &str) -> Option<Span> {
+    let balancer = written.balancer.as_ref().map(|at| &at.value);
+    let listeners = balancer
+        .and_then(|b| b.listeners.as_ref())
+        .into_iter()
+        .flatten();
+    let own = listeners
+        .filter(|(key, _)| key.value == name)
+        .find_map(|(_, at)| at.value.bind.as_ref());
+    let backends = written.backends.iter().flatten();
+    let of_backend = backends
+        .filter(|(key, _)| key.value == name)
+        .find_map(|(_, at)| at.value.listen.as_ref());
+    own.or(of_backend).map(|at| at.span.clone())
 }
 
 fn app_ports(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Option<Use> {
@@ -102,7 +127,7 @@ fn app_ports(written: &Written, site: &Site, problems: &mut Problems<'_>) -> Opt
         return None;
     };
     Some(Use {
-        who: "the application's instances",
+        who: "the application's instances".to_owned(),
         ports: first..=last,
         at: Some(at.clone()),
     })

@@ -8,7 +8,7 @@ use crate::written::Written;
 
 pub(super) fn check(written: &Written, site: &Site, problems: &mut Problems<'_>) {
     // A role that could not be read may be the one that is missed.
-    if written.left_out.contains("servers") || site.servers.is_empty() {
+    if written.left_out.contains("servers") || site.servers.is_empty() || site.alone {
         return;
     }
     let app_unread = written.left_out.contains("app");

@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::address::address;
 use crate::at::{At, Span};
 use crate::domain::{as_label, is_label};
+use crate::hint;
 use crate::name::ServerName;
 use crate::problem::Code;
+use crate::schema::schema;
 use crate::source::Problems;
 use crate::topology::{Role, Server};
 use crate::written::{ServerSection, Written};
@@ -20,6 +22,11 @@ const MOST_SERVERS: usize = 200;
 pub(super) fn resolve(written: &Written, problems: &mut Problems<'_>) -> Vec<Server> {
     let mut sections: Vec<_> = written.servers.iter().flatten().collect();
     sections.sort_by_key(|(name, _)| name.span.start);
+    if written.servers.is_none() && !written.left_out.contains("servers") {
+        let server = &schema()["properties"]["servers"]["additionalProperties"];
+        let write = hint::section("servers.app-1", server);
+        problems.add(Code::Missing, &(0..0), "the file has no server", write);
+    }
     if sections.is_empty() && written.servers.is_some() && !written.left_out.contains("servers") {
         let write = "[servers.app-1]\naddress = \"10.0.0.11\"\nroles = [\"web\", \"app\"]";
         problems.add(Code::Missing, &(0..0), "the file has no server", write);

@@ -172,3 +172,28 @@ pub(super) fn directory(
     );
     default.to_owned()
 }
+
+/// A regular expression, as written.
+pub(super) fn pattern(at: &At<String>, problems: &mut Problems<'_>) -> Option<String> {
+    match regex_syntax::Parser::new().parse(&at.value) {
+        Ok(_) if at.value.len() <= 1024 && !at.value.is_empty() => Some(at.value.clone()),
+        Ok(_) => {
+            let what = "a regular expression has 1 to 1024 characters";
+            problems.add(Code::BadValue, &at.span, what, "a shorter one");
+            None
+        }
+        Err(e) => {
+            // The parser draws a picture; its last line says it in words.
+            let text = e.to_string();
+            let why = text.lines().last().unwrap_or_default();
+            let what = format!("`{}` is no regular expression: {why}", at.value);
+            problems.add(
+                Code::BadValue,
+                &at.span,
+                what,
+                "one in the syntax of Rust's regex",
+            );
+            None
+        }
+    }
+}

@@ -2,8 +2,9 @@
 
 use crate::at::At;
 use crate::domain::{as_label, domain, is_label};
-use crate::hint::quoted;
+use crate::hint::{quoted, section as section_hint};
 use crate::problem::Code;
+use crate::schema::schema;
 use crate::source::Problems;
 use crate::written::Written;
 
@@ -14,8 +15,13 @@ pub(super) struct Names {
     pub(super) domains: Vec<String>,
 }
 
-pub(super) fn resolve(written: &Written, problems: &mut Problems<'_>) -> Names {
+/// `alone`: the section may be left out.
+pub(super) fn resolve(written: &Written, alone: bool, problems: &mut Problems<'_>) -> Names {
     let section = written.site.as_ref().map(|at| &at.value);
+    if section.is_none() && !alone && !written.left_out.contains("site") {
+        let write = section_hint("site", &schema()["properties"]["site"]);
+        problems.add(Code::Missing, &(0..0), "the file has no [site]", write);
+    }
     let name = section.and_then(|site| site.name.as_ref());
     let domains = section.and_then(|site| site.domains.as_ref());
     Names {

@@ -52,6 +52,7 @@ fn the_base_is_good() {
 
 #[test]
 fn a_fragment_has_the_expected_problem() {
+    let mut wrong = Vec::new();
     for (fragment, expected) in [
         ("instances = 0", "out-of-range 11:13"),
         ("instances = \"2\"", "wrong-type 11:13"),
@@ -66,7 +67,8 @@ fn a_fragment_has_the_expected_problem() {
         ("env = { A_SECRET = \"x\" }", "secret-in-file 11:20"),
         ("env = { A = { secret = \"A B\" } }", "bad-value 11:24"),
         ("env = { A = \"secret:b\" }", "bad-value 11:13"),
-        ("[routes]", "not-yet 11:2"),
+        ("[apps]", "not-yet 11:2"),
+        ("[routes]", "wrong-type 11:1"),
         ("[tls]\nemail = \"x\"", "bad-value 12:9"),
         ("[firewall]\nssh-from = [\"x\"]", "bad-value 12:13"),
         ("[alerts]\nwebhook = [\"x\"]", "bad-value 12:12"),
@@ -94,9 +96,167 @@ fn a_fragment_has_the_expected_problem() {
             "[balancer.limits]\nrequest-body = \"0B\"",
             "out-of-range 12:16",
         ),
+        ("[backends.x]", "missing 11:11"),
+        (
+            "[backends.X]\nendpoints = [\"10.0.0.5:80\"]",
+            "bad-value 11:11",
+        ),
+        ("[backends.x]\nendpoints = []", "out-of-range 12:13"),
+        (
+            "[backends.x]\nendpoints = [\"10.0.0.5\"]",
+            "bad-value 12:14",
+        ),
+        (
+            "[backends.x]\nendpoints = [{ weight = 2 }]",
+            "missing 12:14",
+        ),
+        (
+            "[backends.x]\nendpoints = [\"10.0.0.5:1\", \"10.0.0.5:1\"]",
+            "duplicate 12:28",
+        ),
+        (
+            "[backends.x]\nendpoints = [{ address = \"10.0.0.5:1\", weight = 0 }]",
+            "conflict 12:13",
+        ),
+        (
+            "[backends.web]\nendpoints = [\"10.0.0.5:1\"]",
+            "conflict 12:13",
+        ),
+        ("[backends.web]\nhash-by = \"path\"", "conflict 12:11"),
+        (
+            "[backends.web]\nalgorithm = \"hash\"\nhash-by = \"x\"",
+            "unknown-value 13:11",
+        ),
+        ("[backends.web]\nsticky = \"a b\"", "bad-value 12:10"),
+        ("[backends.web]\nlisten = \"0.0.0.0:81\"", "conflict 12:10"),
+        ("[backends.web.tls]\nkey = \"x.key\"", "missing 12:7"),
+        (
+            "[backends.web.tls]\nserver-name = \"a b\"",
+            "bad-value 12:15",
+        ),
+        (
+            "[backends.web.health]\nstatus = [\"2xx\"]",
+            "bad-value 12:11",
+        ),
+        (
+            "[backends.web.health]\nkind = \"tcp\"\npath = \"/x\"",
+            "conflict 13:8",
+        ),
+        (
+            "[backends.web.health]\nmethod = \"POST\"",
+            "bad-value 12:10",
+        ),
+        ("[backends.web.health]\nbody = \"(\"", "bad-value 12:8"),
+        (
+            "[backends.web.health]\nheaders = { Host = \"x\" }",
+            "conflict 12:13",
+        ),
+        ("[balancer]\ntrusted-proxies = [\"x\"]", "bad-value 12:20"),
+        (
+            "[balancer]\naccess-log = \"{nothing}\"",
+            "unknown-value 12:14",
+        ),
+        ("[balancer]\naccess-log = \"xml\"", "unknown-value 12:14"),
+        (
+            "[balancer.listeners.http]\nbind = \"0.0.0.0:81\"",
+            "bad-value 11:21",
+        ),
+        ("[balancer.listeners.x]\nbind = \"*:81\"", "bad-value 12:8"),
+        (
+            "[balancer.listeners.x]\nbind = \"0.0.0.0:80\"",
+            "conflict 12:8",
+        ),
+        (
+            "[balancer.listeners.x]\nbind = \"0.0.0.0:81\"\nmode = \"tcp\"",
+            "missing 11:1",
+        ),
+        (
+            "[balancer.listeners.x]\nbind = \"0.0.0.0:81\"\nmode = \"tcp\"\nbackend = \"web\"",
+            "conflict 14:11",
+        ),
+        (
+            "[balancer.listeners.x]\nbind = \"0.0.0.0:81\"\nbackend = \"web\"",
+            "conflict 13:11",
+        ),
+        ("[[routes]]\npath = \"/x\"", "missing 11:1"),
+        ("[[routes]]\nbackend = \"wbe\"", "unknown-value 12:11"),
+        (
+            "[[routes]]\nbackend = \"web\"\nrespond = \"x\"",
+            "conflict 11:1",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nhost = [\"a_b\"]",
+            "bad-value 13:9",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\npath-regex = \"(\"",
+            "bad-value 13:14",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\npath = \"/x\"\npath-prefix = \"/y\"",
+            "conflict 11:1",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nmethod = [\"get\"]",
+            "bad-value 13:11",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nstatus = 301",
+            "conflict 13:10",
+        ),
+        (
+            "[[routes]]\nredirect = \"/x\"\nstatus = 200",
+            "out-of-range 13:10",
+        ),
+        ("[[routes]]\nredirect = \"x\"", "bad-value 12:12"),
+        ("[[routes]]\nredirect = \"//evil.com\"", "bad-value 12:12"),
+        ("[[routes]]\nredirect = \"/x{y}\"", "unknown-value 12:12"),
+        (
+            "[[routes]]\nredirect = \"/x\"\nmirror = \"web\"",
+            "conflict 13:10",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nreplace-prefix = \"/\"",
+            "conflict 13:18",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nname = \"site\"",
+            "bad-value 13:8",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\ndeny = [\"x\"]",
+            "bad-value 13:9",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nrate-limit = {}",
+            "missing 13:14",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nrate-limit = { requests = 1, key = \"x\" }",
+            "unknown-value 13:36",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nresponse-headers = { set = { \"A B\" = \"x\" } }",
+            "bad-value 13:30",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nresponse-headers = { remove = [\"Upgrade\"] }",
+            "conflict 13:32",
+        ),
+        (
+            "[[routes]]\nbackend = \"web\"\nresponse-headers = { add = { A = \"x\\r\\ny\" } }",
+            "bad-value 13:34",
+        ),
+        ("[tls]\nhsts = \"1000d\"", "out-of-range 12:8"),
     ] {
-        assert_eq!(below(fragment), [expected], "{fragment}");
+        if below(fragment) != [expected] {
+            wrong.push(format!(
+                "{fragment}\n  {:?}, not {expected}",
+                below(fragment)
+            ));
+        }
     }
+    assert_eq!(wrong, [""; 0], "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -181,4 +341,32 @@ fn values_arrive_as_meant() {
     assert_eq!(site.web.static_dir, None);
     assert_eq!(site.firewall, None);
     assert_eq!(site.database.unwrap().settings["slow_query_log"], "ON");
+}
+
+const ALONE: &str = r#"
+[balancer]
+http = 8081
+
+[backends.app]
+endpoints = ["10.0.0.5:80", { address = "10.0.0.6:80", weight = 2 }]
+"#;
+
+#[test]
+fn a_balancer_alone_is_a_whole_site() {
+    assert_eq!(problems(ALONE), [""; 0]);
+    let with = |fragment: &str| problems(&format!("{ALONE}{fragment}"));
+    let tcp =
+        "[backends.db]\nmode = \"tcp\"\nlisten = \"0.0.0.0:5432\"\nendpoints = [\"10.0.0.7:5432\"]";
+    assert_eq!(with(tcp), [""; 0]);
+    assert_eq!(
+        with("[backends.b]\nendpoints = [\"10.0.0.7:80\"]"),
+        ["missing 5:11"],
+        "two, and no route"
+    );
+    assert_eq!(with("[web]"), [""; 0]);
+    assert_eq!(
+        with("[app]\ncommand = \"x\""),
+        ["missing 1:1", "missing 1:1"],
+        "that is a site, and it has no servers"
+    );
 }

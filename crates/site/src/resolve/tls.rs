@@ -1,9 +1,11 @@
 //! Pure: `[tls]`: who signs the certificates.
 
+use std::time::Duration;
+
 use crate::at::At;
 use crate::domain::is_private;
 use crate::problem::Code;
-use crate::resolve::setting::or;
+use crate::resolve::setting::{duration, or};
 use crate::source::Problems;
 use crate::topology::{Authority, Tls};
 use crate::written::Written;
@@ -41,6 +43,12 @@ pub(super) fn resolve(
     }
     Some(Tls {
         authority,
+        redirect: or(section.redirect.as_ref(), true),
+        hsts: section.hsts.as_ref().map(|at| {
+            let day = Duration::from_secs(86_400);
+            // Two years is what the preload list wants; longer is a mistake that cannot be undone.
+            duration("hsts", Some(at), day, Duration::ZERO..=day * 730, problems)
+        }),
         email: section.email.as_ref().map(|at| at.value.clone()),
         at: problems.source.place(span.start),
     })

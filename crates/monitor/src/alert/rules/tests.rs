@@ -19,6 +19,10 @@ fn process(name: &str, state: &str) -> ProcessStatus {
 fn endpoint(name: &str, up: bool) -> EndpointStatus {
     EndpointStatus {
         balancer: "lb-1".into(),
+        backend: "web".to_owned(),
+        standing: "up".to_owned(),
+        weight: 1,
+        backup: false,
         name: name.into(),
         address: String::new(),
         up,

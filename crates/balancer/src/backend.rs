@@ -1,0 +1,310 @@
+//! A backend as the workers read it: its endpoints with what is known of each, and who gets the next
+//! request. Made anew at every change; what is counted outlives it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use http::client::Address;
+use http::counts::Counts;
+use http::tls::connect::{Authorities, Terms};
+use http::tls::{self, Alpn, Connector, TlsError, Version};
+use site::target::balancer::{BackendTarget, Bind, EndpointTls, Protocol};
+
+use crate::breaker::Open;
+use crate::budget::Budget;
+use crate::choose::load::Load;
+use crate::choose::{Ask, Choice, Condition, Pool, slow_start};
+use crate::health::judge;
+use crate::snapshot::{Override, Wish};
+use crate::standing::{Admin, Standing, Why, standing};
+use crate::worker::Worker;
+
+/// Immutable but for the counters.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    /// Weights that somebody has set are in it.
+    pub(crate) target: BackendTarget,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// Of the endpoints, in their order.
+    pub(crate) loads: Vec<Arc<Load>>,
+    pub(crate) pool: Pool,
+    pub(crate) connector: Option<Connector>,
+    pub(crate) kept: Arc<Kept>,
+}
+
+/// Shared by all threads and all makes of a backend.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Requests that were given an endpoint: the position in the rotation.
+    pub(crate) turn: AtomicU64,
+    /// Requests at all endpoints together, for the breaker.
+    pub(crate) open: Open,
+    pub(crate) budget: Budget,
+}
+
+impl Kept {
+    /// An endpoint has room again.
+    pub(crate) fn freed(&self) {}
+}
+
+/// One endpoint and what is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) name: String,
+    pub(crate) address: Address,
+    pub(crate) known: Known,
+    pub(crate) standing: Standing,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// What the standing follows from. Times are wall clock, milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) health: judge::State,
+    pub(crate) health_ms: u64,
+    /// What the last change was for.
+    pub(crate) reason: String,
+    pub(crate) admin: Admin,
+    pub(crate) admin_ms: u64,
+    pub(crate) ejected: Option<u64>,
+    /// Since when it takes new requests; for its slow start.
+    pub(crate) taking_ms: u64,
+}
+
+/// Kept across snapshots.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    /// One for each thread.
+    pub(crate) counts: Box<[Counts]>,
+    /// Attempts that failed.
+    pub(crate) failures: AtomicU64,
+}
+
+impl Backend {
+    /// Takes over what is known of endpoints that stay: those of the same name and address.
+    pub(crate) fn new(
+        target: &BackendTarget,
+        former: Option<&Arc<Self>>,
+        wishes: &[Override],
+        threads: usize,
+        now_ms: u64,
+    ) -> Result<Self, TlsError> {
+        let mut target = target.clone();
+        let (mut endpoints, mut loads) = (Vec::new(), Vec::new());
+        for endpoint in &mut target.endpoints {
+            let address = match &endpoint.address {
+                Bind::Tcp(address) => Address::Tcp(*address),
+                Bind::Unix(path) => Address::Unix(path.clone()),
+            };
+            let stays = |(_, known): &(usize, &Endpoint)| {
+                known.name == endpoint.name && known.address == address
+            };
+            let known = former.and_then(|former| {
+                let (index, known) = former.endpoints.iter().enumerate().find(stays)?;
+                Some((known, former.loads.get(index)?))
+            });
+            let wish = wishes
+                .iter()
+                .find(|wish| wish.backend == target.name && wish.endpoint == endpoint.name);
+            if let Some(weight) = wish.and_then(|wish| wish.weight) {
+                endpoint.weight = weight;
+            }
+            let (mut now, counters, load) = match known {
+                Some((known, load)) => (
+                    known.known.clone(),
+                    Arc::clone(&known.counters),
+                    Arc::clone(load),
+                ),
+                None => (
+                    Known::new(now_ms),
+                    Arc::new(Counters::new(threads)),
+                    Arc::default(),
+                ),
+            };
+            let admin = wish.map_or(Admin::Ready, |wish| match wish.admin {
+                Wish::Ready => Admin::Ready,
+                Wish::Drain => Admin::Drain,
+                Wish::Maintenance => Admin::Maintenance,
+            });
+            if admin != now.admin {
+                now.admin = admin;
+                now.admin_ms = wish.map_or(now_ms, |wish| wish.at_ms);
+                if admin == Admin::Ready {
+                    now.taking_ms = now_ms;
+                }
+            }
+            endpoints.push(Endpoint {
+                name: endpoint.name.clone(),
+                address,
+                standing: now.standing(),
+                known: now,
+                counters,
+            });
+            loads.push(load);
+        }
+        let connector = target
+            .tls
+            .as_ref()
+            .map(|tls| connector(tls, &target))
+            .transpose()?;
+        let kept = former.map_or_else(Arc::default, |former| Arc::clone(&former.kept));
+        Ok(Self {
+            pool: pool(&target, &endpoints, now_ms),
+            endpoints,
+            loads,
+            connector,
+            kept,
+            target,
+        })
+    }
+
+    /// The same with something else known of one endpoint.
+    pub(crate) fn with(&self, index: usize, now_ms: u64, change: impl FnOnce(&mut Known)) -> Self {
+        let mut endpoints = self.endpoints.clone();
+        if let Some(endpoint) = endpoints.get_mut(index) {
+            let took = endpoint.standing.takes_new;
+            change(&mut endpoint.known);
+            endpoint.standing = endpoint.known.standing();
+            if endpoint.standing.takes_new && !took {
+                endpoint.known.taking_ms = now_ms;
+            }
+        }
+        self.of(endpoints, now_ms)
+    }
+
+    /// The same, some time later: endpoints that start slowly have grown.
+    pub(crate) fn later(&self, now_ms: u64) -> Self {
+        self.of(self.endpoints.clone(), now_ms)
+    }
+
+    fn of(&self, endpoints: Vec<Endpoint>, now_ms: u64) -> Self {
+        Self {
+            target: self.target.clone(),
+            pool: pool(&self.target, &endpoints, now_ms),
+            endpoints,
+            loads: self.loads.clone(),
+            connector: self.connector.clone(),
+            kept: Arc::clone(&self.kept),
+        }
+    }
+
+    /// Who gets a request; a place at that endpoint is taken. `key`: of `Algorithm::Hash`; `bound`: whom
+    /// the visitor's cookie names; `tried`: those who were asked before.
+    pub(crate) fn choose(
+        &self,
+        worker: &Worker,
+        key: u64,
+        bound: Option<usize>,
+        tried: &[usize],
+    ) -> Choice {
+        // Another thread may take the last place between the look and the step: then a look again.
+        for _ in 0..3 {
+            let choice = self.pool.choose(
+                &Ask {
+                    turn: self.kept.turn.fetch_add(1, Relaxed),
+                    random: worker.random(),
+                    key,
+                    now_ms: worker.watch.now_ms(),
+                    open: self.kept.open.count(),
+                    tried,
+                    bound,
+                },
+                &self.loads,
+            );
+            let Choice::Endpoint(index) = choice else {
+                return choice;
+            };
+            let load = self.loads.get(index);
+            if load.is_some_and(|load| load.open.enter(self.target.max_requests)) {
+                return choice;
+            }
+        }
+        Choice::Full
+    }
+
+    /// After how long it has to be made anew, because an endpoint's share will have grown.
+    pub(crate) fn grows_in(&self, now_ms: u64) -> Option<Duration> {
+        let slow = self.target.slow_start;
+        let growing = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.standing.takes_new);
+        growing
+            .filter_map(|endpoint| slow_start::next(endpoint.known.taking(now_ms), slow))
+            .min()
+    }
+}
+
+fn pool(target: &BackendTarget, endpoints: &[Endpoint], now_ms: u64) -> Pool {
+    let conditions: Vec<Condition> = endpoints
+        .iter()
+        .map(|endpoint| Condition {
+            standing: endpoint.standing,
+            share: slow_start::share(endpoint.known.taking(now_ms), target.slow_start),
+        })
+        .collect();
+    Pool::new(target, &conditions)
+}
+
+fn connector(tls: &EndpointTls, target: &BackendTarget) -> Result<Connector, TlsError> {
+    Connector::new(&Terms {
+        authorities: match (&tls.authority, tls.verify) {
+            (_, false) => Authorities::Anybody,
+            (Some(path), true) => Authorities::File(path.clone()),
+            (None, true) => Authorities::System,
+        },
+        name: (!tls.server_name.is_empty()).then(|| tls.server_name.clone()),
+        identity: tls.certificate.as_ref().map(|files| tls::CertificateFiles {
+            chain: files.chain.clone(),
+            key: files.key.clone(),
+        }),
+        alpn: match target.protocol {
+            Protocol::Http1 => vec![Alpn::Http11],
+            Protocol::Http2 => vec![Alpn::H2],
+            Protocol::Tcp => Vec::new(),
+        },
+        minimum: Version::Tls12,
+    })
+}
+
+impl Known {
+    fn new(now_ms: u64) -> Self {
+        Self {
+            health: judge::State::Unknown,
+            health_ms: now_ms,
+            reason: "not asked yet".to_owned(),
+            admin: Admin::Ready,
+            admin_ms: 0,
+            ejected: None,
+            // It was there before we were: no slow start.
+            taking_ms: 0,
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let (admin, health) = ((self.admin, self.admin_ms), (self.health, self.health_ms));
+        standing(admin, health, self.ejected)
+    }
+
+    fn taking(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(now_ms.saturating_sub(self.taking_ms))
+    }
+}
+
+impl Endpoint {
+    /// As far as its health says.
+    pub(crate) fn is_up(&self) -> bool {
+        !matches!(self.standing.why, Why::Down | Why::Ejected)
+    }
+}
+
+impl Counters {
+    fn new(threads: usize) -> Self {
+        Self {
+            counts: (0..threads).map(|_| Counts::default()).collect(),
+            failures: AtomicU64::new(0),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is counted and written down of an exchange when it is over.
+
+use std::time::{Instant, SystemTime};
+
+use http::Fault;
+use telemetry::access_log;
+
+use crate::prepare::Line;
+use crate::reason::Reason;
+use crate::worker::{Peer, View, Worker};
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    /// Why we answered ourselves.
+    pub(crate) reason: Option<Reason>,
+    pub(crate) bytes: u64,
+    pub(crate) backend: Option<usize>,
+    pub(crate) endpoint: Option<usize>,
+    pub(crate) attempts: u32,
+    pub(crate) fault: Option<Fault>,
+    /// The client's connection can take another request.
+    pub(crate) keep: bool,
+}
+
+pub(crate) fn record(
+    worker: &Worker,
+    view: &View,
+    peer: &Peer,
+    line: &Line,
+    outcome: &Outcome,
+    started: Instant,
+) {
+    let took = started.elapsed();
+    worker.counts.add(outcome.status, took, outcome.bytes);
+    let state = &view.state;
+    let route = line.route.and_then(|index| state.rules.routes.get(index));
+    if let Some(counts) = route.and_then(|route| route.counts.get(worker.index)) {
+        counts.add(outcome.status, took, outcome.bytes);
+    }
+    if let Some(reason) = outcome.reason {
+        worker.count_reason(reason);
+    }
+    let backend = outcome.backend.and_then(|index| state.backends.get(index));
+    let endpoint = outcome
+        .endpoint
+        .and_then(|index| backend?.endpoints.get(index));
+    let at = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let fault = outcome
+        .fault
+        .map(|fault| fault.to_string())
+        .unwrap_or_default();
+    let mut client = String::with_capacity(40);
+    let address = line.client.unwrap_or(peer.address.ip());
+    // Writing to a String cannot fail.
+    std::fmt::Write::write_fmt(&mut client, format_args!("{address}")).unwrap_or_default();
+    worker.log(&access_log::Exchange {
+        at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        request_id: &line.id,
+        client: &client,
+        scheme: peer.scheme(),
+        host: &line.host,
+        method: &line.method,
+        target: &line.target,
+        status: outcome.status,
+        reason: outcome.reason.map_or("", Reason::as_str),
+        bytes: outcome.bytes,
+        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        route: route.map_or("", |route| route.target.name.as_str()),
+        backend: backend.map_or("", |backend| backend.target.name.as_str()),
+        endpoint: endpoint.map_or("", |endpoint| endpoint.name.as_str()),
+        attempts: outcome.attempts,
+        fault: &fault,
+    });
+}

@@ -1,0 +1,134 @@
+//! A connection of a listener with `mode = "tcp"`: bytes are relayed as they are, both ways, to an
+//! endpoint chosen once. Where TLS passes through, its greeting names the backend.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use http::Deadline;
+use http::client::{self, Upstream};
+use http::proxy_protocol::{Claim, Origin, v1, v2};
+use http::server::Connection;
+use http::socket::Socket;
+use http::tls::hello;
+use http::tls::sni::Names;
+use http::upgrade;
+use site::target::balancer::{Algorithm, ProxyVersion};
+
+use crate::backend::Backend;
+use crate::choose::Choice;
+use crate::hash;
+use crate::worker::{View, Worker};
+
+/// A client that does not speak: which backend it wants is not known until it does.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// Serves the connection until it ends.
+pub(crate) async fn serve(
+    worker: &Rc<Worker>,
+    view: &Rc<View>,
+    mut socket: Socket,
+    deadline: Deadline,
+    peer: SocketAddr,
+    by_name: Option<&Names<usize>>,
+    otherwise: Option<usize>,
+) {
+    let mut backend = otherwise;
+    if let Some(names) = by_name {
+        match hello::look(&mut socket, &deadline, HELLO).await {
+            Ok(Some(hello)) => {
+                let name = hello.server_name.as_deref();
+                let named = name.and_then(|name| names.find(name)?.first().copied());
+                backend = named.or(otherwise);
+            }
+            Ok(None) => {}
+            Err(fault) => {
+                tracing::debug!("{peer}: {fault}");
+                return;
+            }
+        }
+    }
+    let Some((number, backend)) = backend.and_then(|number| Some((number, view.backend(number)?)))
+    else {
+        tracing::debug!("{peer}: nothing for this name");
+        return;
+    };
+    let destination = socket.local_addr().unwrap_or(peer);
+    let mut client = Connection::plain(socket, deadline);
+    let started = Instant::now();
+    let connected = connect(worker, view, number, backend, &client, peer, destination).await;
+    let Some((endpoint, mut upstream)) = connected else {
+        return;
+    };
+    let idle = view.state.target.limits.idle_body;
+    let moved = upgrade::tunnel(&mut client, &mut upstream, Vec::new(), idle).await;
+    if let Some(load) = backend.loads.get(endpoint) {
+        load.open.leave();
+    }
+    if let Some(endpoint) = backend.endpoints.get(endpoint)
+        && let Some(counts) = endpoint.counters.counts.get(worker.index)
+    {
+        // A connection that was relayed counts as one that went well.
+        counts.add(200, started.elapsed(), moved.to_client);
+    }
+}
+
+/// Tries one endpoint after the other. The one that took the connection has been entered.
+async fn connect(
+    worker: &Worker,
+    view: &View,
+    number: usize,
+    backend: &Backend,
+    client: &Connection,
+    peer: SocketAddr,
+    destination: SocketAddr,
+) -> Option<(usize, Upstream)> {
+    let before = backend
+        .target
+        .proxy_protocol
+        .map(|version| header(version, peer, destination))
+        .unwrap_or_default();
+    let key = match backend.target.algorithm {
+        Algorithm::Hash => hash::of_client(peer.ip()),
+        _ => 0,
+    };
+    let mut tried = Vec::new();
+    while tried.len() < backend.target.retries.attempts as usize {
+        let Choice::Endpoint(index) = backend.choose(worker, key, None, &tried) else {
+            tracing::debug!("{peer}: no endpoint of {} has room", backend.target.name);
+            return None;
+        };
+        let (endpoint, load) = (backend.endpoints.get(index)?, backend.loads.get(index)?);
+        let within = view.state.target.limits.connect;
+        let tls = backend.connector.as_ref();
+        let to = &endpoint.address;
+        match client::connect_after(to, &before, tls, &client.deadline, within).await {
+            Ok(upstream) => return Some((index, upstream)),
+            Err(fault) => {
+                load.open.leave();
+                endpoint.counters.failures.fetch_add(1, Relaxed);
+                worker.failed(view, number, index, &fault);
+            }
+        }
+        tried.push(index);
+    }
+    None
+}
+
+/// What a connection to an endpoint begins with.
+pub(crate) fn header(version: ProxyVersion, peer: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    let origin = match peer.ip().is_unspecified() {
+        true => Origin::Unknown,
+        false => Origin::Known {
+            source: peer,
+            destination: to,
+        },
+    };
+    let mut out = Vec::new();
+    match version {
+        ProxyVersion::V1 => v1::write(origin, &mut out),
+        ProxyVersion::V2 => v2::write(&Claim::of(origin), true, &mut out),
+    }
+    out
+}
