@@ -102,7 +102,8 @@ impl Connector {
             }
         };
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connected = connector.connect(name, socket).await?;
+        // On the heap, as in `accept`.
+        let connected = Box::pin(connector.connect(name, socket)).await?;
         Ok(Stream::Tls(Box::new(connected.into())))
     }
 }
