@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::certificate::{self, CertificateFiles};
 use super::error::TlsError;
 use super::offer::{self, Alpn, Version};
+use super::transport::Transport;
 use crate::client::Address;
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -103,7 +104,7 @@ impl Connector {
         };
         let connector = TlsConnector::from(Arc::clone(&self.config));
         // On the heap, as in `accept`.
-        let connected = Box::pin(connector.connect(name, socket)).await?;
+        let connected = Box::pin(connector.connect(name, Transport::Here(socket))).await?;
         Ok(Stream::Tls(Box::new(connected.into())))
     }
 }
