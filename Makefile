@@ -27,6 +27,9 @@ example: packages ## build Mainstay and the example's application
 	cargo build -p mainstay -p foobar
 	install -D -m 755 $(CARGO_TARGET_DIR)/debug/foobar $(EXAMPLE)/app/bin/foobar
 
+fuzz:       ## look for bytes that break a parser (ARGS: seconds, then targets; 60 s for each without)
+	scripts/fuzz $(ARGS)
+
 bench: packages ## measure beside the peers (bench/run says what it needs)
 	cargo build --release -p mainstay -p foobar --bins --examples
 	bench/run $(or $(ARGS),path)
@@ -35,4 +38,4 @@ docs:       ## write docs/reference anew from the code
 	cargo build -p mainstay
 	UPDATE_REFERENCE=1 cargo test -p mainstay --test reference
 
-.PHONY: help up down test check packages example bench docs
+.PHONY: help up down test check packages example bench docs fuzz

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 
@@ -103,12 +104,9 @@ async fn accept<T, F>(
             deadline: watch.deadline(),
             of: of.clone(),
         };
-        let life = serve(accepted);
-        // Ends with its connection; `watch.open` counts it.
-        tokio::task::spawn_local(async move {
-            life.await;
-            drop(permit);
-        });
+        // Ends with its connection; `watch.open` counts it. Not an async block around `life`: that would
+        // hold it twice, once as it came and once as it is awaited.
+        tokio::task::spawn_local(serve(accepted).map(|()| drop(permit)));
     }
 }
 

@@ -25,8 +25,10 @@ pub mod copy;
 
 pub mod client;
 pub mod exchange;
+pub mod parked;
 pub mod pool;
 pub mod server;
+pub mod shared_idle;
 pub mod upgrade;
 
 pub mod counts;

@@ -19,7 +19,8 @@ pub const FREE_BODY_BUFFERS: usize = 16;
 /// Bytes of a chunk's size line with its extensions, and of a trailer section (no source; generous).
 pub const CHUNK_LINE: usize = 256;
 pub const TRAILERS: usize = 8 << 10;
-/// Idle connections kept to one upstream by one thread.
+/// Idle connections kept to one upstream by all threads together, unless something else is asked for
+/// (HAProxy: `pool-max-conn`, without a bound; nginx: `keepalive` per worker, 32 in examples).
 pub const IDLE_PER_UPSTREAM: usize = 256;
 /// What is left of a request that was answered early is read and dropped up to here, so that its sender
 /// sees the answer and not a reset (nginx: `lingering_timeout` 5 s, no bound in bytes).

@@ -111,6 +111,11 @@ impl Socket {
         }
     }
 
+    /// What carries it, and what was read of it.
+    pub(crate) fn into_parts(self) -> (Carrier, Buffer) {
+        (self.carrier, self.ahead)
+    }
+
     /// As a plain stream, and what was read of it.
     pub fn into_plain(self) -> (Stream, Buffer) {
         let stream = match self.carrier {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::socket::Socket;
+use crate::tls::transport::Transport;
 
 /// A connection to a client or an upstream.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// Either side of TLS: towards a client or an upstream.
-    Tls(Box<tokio_rustls::TlsStream<Socket>>),
+    Tls(Box<tokio_rustls::TlsStream<Transport>>),
 }
 
 impl Stream {

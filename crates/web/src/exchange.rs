@@ -61,7 +61,8 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Soc
         let started = Instant::now();
         let outcome = match read {
             Ok(None) => return,
-            Ok(Some(length)) => one(worker, &view, &mut client, peer, length).await,
+            // On the heap while it lasts: a connection that waits does not hold the room of one that works.
+            Ok(Some(length)) => Box::pin(one(worker, &view, &mut client, peer, length)).await,
             Err(fault) if fault.kind == Kind::Closed => return,
             Err(fault) => refuse(&mut client, fault).await,
         };

@@ -145,7 +145,7 @@ fn check_target(head: &RequestHead<'_, '_>) -> Result<(), Kind> {
         [b'/', ..] => true,
         [b'*'] => head.method == "OPTIONS",
         _ if head.method == "CONNECT" => return Err(Kind::Unsupported("CONNECT")),
-        _ => absolute(head.target).is_some(),
+        _ => absolute(head.target).is_some_and(|(authority, _)| is_host(authority.as_bytes())),
     };
     let clean = !target
         .iter()
@@ -184,13 +184,18 @@ fn check_host(head: &RequestHead<'_, '_>) -> Result<(), Kind> {
         (None, None) if head.minor == 0 => return Ok(()),
         (None, None) => return Err(Kind::Malformed("no Host")),
     };
-    // reg-name, IPv4, [IPv6] and port of RFC 3986; also `_`, which Docker networks use in names.
-    let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b);
-    if host.iter().all(valid) {
+    if is_host(host) {
         Ok(())
     } else {
         Err(Kind::Malformed("the Host"))
     }
+}
+
+/// reg-name, IPv4, [IPv6] and port of RFC 3986; also `_`, which Docker networks use in names. No `@`: what
+/// stands before it would be taken for the host by some (RFC 9110 section 4.2.4).
+fn is_host(bytes: &[u8]) -> bool {
+    let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b);
+    bytes.iter().all(valid)
 }
 
 #[cfg(test)]
@@ -232,6 +237,8 @@ mod tests {
             "GET /#f HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET http://x>80/y HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET http://a@b/ HTTP/1.1\r\nHost: x\r\n\r\n",
             "G\u{0}T / HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: x\r\nA: \u{0}\r\n\r\n",
         ] {

@@ -18,6 +18,7 @@ use super::error::TlsError;
 use super::offer::{self, Alpn, Version};
 use super::resumption::{Policy, Resumption};
 use super::sni::Certificates;
+use super::transport::Transport;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
@@ -102,6 +103,8 @@ fn policy(word: &str, authorities: &[CertificateDer<'_>]) -> Policy {
 
 /// The handshake. Limits of time are the caller's.
 pub async fn accept(socket: Socket, config: &Arc<ServerConfig>) -> io::Result<Stream> {
-    let accepted = TlsAcceptor::from(Arc::clone(config)).accept(socket).await?;
+    // On the heap, as the connection will be: a task must not be as large as its handshake for ever.
+    let accepting = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(Transport::Here(socket)));
+    let accepted = accepting.await?;
     Ok(Stream::Tls(Box::new(accepted.into())))
 }

@@ -13,6 +13,7 @@ use super::any::AnyCertificate;
 use super::certificate::{self, CertificateFiles};
 use super::error::TlsError;
 use super::offer::{self, Alpn, Version};
+use super::transport::Transport;
 use crate::client::Address;
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -111,7 +112,8 @@ impl Connector {
             }
         };
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connected = connector.connect(name, socket).await?;
+        // On the heap, as in `accept`.
+        let connected = Box::pin(connector.connect(name, Transport::Here(socket))).await?;
         Ok(Stream::Tls(Box::new(connected.into())))
     }
 }

@@ -17,6 +17,7 @@ pub mod sni;
 pub mod subject;
 #[cfg(test)]
 mod tests;
+pub mod transport;
 
 use std::path::Path;
 use std::sync::Arc;

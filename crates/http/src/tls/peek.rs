@@ -103,8 +103,11 @@ fn handshake(bytes: &[u8]) -> Result<Option<Handshake<'_>>, Kind> {
         } else {
             message.to_mut().extend_from_slice(fragment);
         }
-        if message.len() > limits::CLIENT_HELLO + 4 {
-            // It may be whole, with more behind it; what follows is of no interest.
+        // What follows a whole message is of no interest, whatever it is.
+        let mut front = Reader(&message);
+        if let (Some(_), Some(length)) = (front.number(1), front.number(3))
+            && (front.0.len() >= length || length > limits::CLIENT_HELLO)
+        {
             break;
         }
     }
@@ -264,8 +267,10 @@ mod tests {
             assert_eq!(client_hello(&split(&bytes, size)), Ok(expected.clone()));
         }
         // What follows it is somebody else's.
-        let followed = [&bytes[..], b"\x14\x03\x03\x00\x01\x01"].concat();
-        assert_eq!(client_hello(&followed), Ok(expected));
+        for rest in [&b"\x14\x03\x03\x00\x01\x01"[..], b"\x16\x03\xff\xff\xff"] {
+            let followed = [&bytes[..], rest].concat();
+            assert_eq!(client_hello(&followed), Ok(expected.clone()));
+        }
         assert_eq!(client_hello(&real("127.0.0.1", &[])), Ok(hello(None, &[])));
     }
 

@@ -17,6 +17,7 @@ use crate::client::{self, Address, Upstream};
 use crate::deadline::Watch;
 use crate::fault::{Fault, Kind, Phase};
 use crate::pool::Pool;
+use crate::shared_idle::{Keep, SharedIdle};
 use crate::socket::Socket;
 use crate::stream::Stream;
 
@@ -427,6 +428,47 @@ async fn a_connection_can_be_looked_at_before_tls_begins() {
     exchange(&mut accepted, &mut connected.unwrap())
         .await
         .unwrap();
+}
+
+#[test]
+fn a_kept_connection_moves_to_another_thread() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let now = std::time::Instant::now();
+    let shared = Arc::new(SharedIdle::new(Keep::default(), 2, now));
+    let here = runtime();
+    let mut ours = here.block_on(async {
+        let files = Files::new();
+        let ca = files.authority("ca");
+        let one = files.certificate(&ca, "one", &["foobar.com"]);
+        let config = listen(&listener_terms(vec![one]));
+        let connector = Connector::new(&upstream_terms(&ca, "foobar.com")).unwrap();
+        let (mut ours, mut theirs) = meet(&config, &connector).await.unwrap();
+        exchange(&mut ours, &mut theirs).await.unwrap();
+        shared.leave(theirs, now);
+        ours
+    });
+    let other = std::thread::spawn(move || {
+        runtime().block_on(async {
+            let mut theirs = Pool::new(shared).checkout().unwrap();
+            let Stream::Tls(stream) = &mut theirs.stream else {
+                panic!()
+            };
+            stream.write_all(b"moved").await.unwrap();
+            stream.flush().await.unwrap();
+        });
+    });
+    let Stream::Tls(stream) = &mut ours else {
+        panic!()
+    };
+    let mut got = [0; 5];
+    here.block_on(stream.read_exact(&mut got)).unwrap();
+    assert_eq!(&got, b"moved");
+    other.join().unwrap();
 }
 
 /// TLS 1.3 servers send tickets when the handshake is over; HAProxy and nginx do, and OpenSSL clients
