@@ -148,10 +148,11 @@ pub async fn read_head(
             }
         }
         match poll_head(cx, upstream, &mut scanned) {
-            Poll::Ready(result) => Poll::Ready(
-                result
-                    .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
-            ),
+            Poll::Ready(result) => Poll::Ready(result.map_err(|kind| {
+                // That nothing was done is worth more than where we noticed first.
+                let first = refused.filter(|_| kind != Kind::NotHandled);
+                Fault::upstream(Phase::ResponseHead, first.unwrap_or(kind))
+            })),
             Poll::Pending if !deadline.poll_late(cx) => Poll::Pending,
             Poll::Pending if request.is_over() || request.is_writing() => {
                 Poll::Ready(Err(Fault::upstream(Phase::ResponseHead, Kind::Timeout)))

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
+use super::fields::list_has;
 use super::forwarded::{Hop, NOT_HANDLED, is_disguised, is_forwarding};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
@@ -33,7 +34,9 @@ pub fn outgoing(
     put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
     let replaced = origin.is_some();
     let hop = Hop::of(head.fields);
+    let mut takes_trailers = false;
     for (name, value) in head.fields.iter() {
+        takes_trailers |= name.eq_ignore_ascii_case("te") && list_has(value, "trailers");
         let ours = name.eq_ignore_ascii_case("host")
             || replaced && (name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name))
             || is_disguised(name)
@@ -54,6 +57,10 @@ pub fn outgoing(
                 b"\r\n",
             ],
         );
+    } else if takes_trailers {
+        // We pass trailers on, so the client's wish holds for this hop too (RFC 9110 section 10.1.4);
+        // gRPC asks for it.
+        put(out, &[b"TE: trailers\r\nConnection: TE\r\n"]);
     }
     if let Some(origin) = origin {
         // Writing to a Vec cannot fail.
