@@ -2,8 +2,9 @@
 //! request is written to it, the response read from it, then it is at its end.
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use ::h2::client::{ResponseFuture, SendRequest};
 use bytes::Bytes;
@@ -22,6 +23,8 @@ use crate::body::Framing;
 enum Answer {
     /// The request's head is not written yet.
     NotAsked(SendRequest<Bytes>),
+    /// The head could not be written: there will be no response.
+    Failed,
     Awaited(ResponseFuture),
     Body(Inflow),
 }
@@ -61,43 +64,54 @@ impl Asked {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Answer::NotAsked(send) = &mut self.answer {
-            let taken = self.head.take(bytes);
-            let (used, whole) = taken.map_err(|_| failure::malformed("a request's head"))?;
-            if let Some(whole) = whole {
-                let lifted = lift::request(&whole, self.shared.scheme())
-                    .map_err(|_| failure::malformed("a request's head"))?;
-                let LiftedRequest {
-                    request,
-                    framing,
-                    key,
-                } = lifted;
-                if key.is_some() && !send.is_extended_connect_protocol_enabled() {
-                    let why = "the upstream takes no WebSocket over HTTP/2";
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, why)));
-                }
-                self.is_head = request.method() == Method::HEAD;
-                let ends = key.is_none() && framing == Framing::None;
-                // An error here means that nothing was sent.
-                let sent = send.send_request(request, ends);
-                let (response, frames) = sent.map_err(|_| failure::unprocessed())?;
-                let framing = match &key {
-                    Some(_) => Framing::UntilClose,
-                    None => framing,
-                };
-                self.request = (!ends).then(|| Outflow::new(frames, framing));
-                self.key = key;
-                self.answer = Answer::Awaited(response);
-                if let Some(waker) = self.waker.take() {
-                    waker.wake();
-                }
+        if matches!(self.answer, Answer::NotAsked(_)) {
+            let asked = self.ask(bytes);
+            if asked.is_err() {
+                self.answer = Answer::Failed;
             }
-            return Poll::Ready(Ok(used));
+            return Poll::Ready(asked);
         }
         match &mut self.request {
             Some(request) => request.poll_write(cx, bytes),
             None => Poll::Ready(Err(failure::malformed("bytes behind a request"))),
         }
+    }
+
+    /// Takes some of the request's head, and opens the stream when it is complete.
+    fn ask(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Answer::NotAsked(send) = &mut self.answer else {
+            return Ok(0);
+        };
+        let malformed = |_| failure::malformed("a request's head");
+        let (used, whole) = self.head.take(bytes).map_err(malformed)?;
+        let Some(whole) = whole else {
+            return Ok(used);
+        };
+        let LiftedRequest {
+            request,
+            framing,
+            key,
+        } = lift::request(&whole, self.shared.scheme()).map_err(malformed)?;
+        if key.is_some() && !send.is_extended_connect_protocol_enabled() {
+            let why = "the upstream takes no WebSocket over HTTP/2";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        self.is_head = request.method() == Method::HEAD;
+        let framing = match &key {
+            Some(_) => Framing::UntilClose,
+            None => framing,
+        };
+        let ends = framing == Framing::None;
+        // An error here means that nothing was sent.
+        let sent = send.send_request(request, ends);
+        let (response, frames) = sent.map_err(|_| failure::unprocessed())?;
+        self.request = (!ends).then(|| Outflow::new(frames, framing));
+        self.key = key;
+        self.answer = Answer::Awaited(response);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        Ok(used)
     }
 
     pub(crate) fn poll_read(
@@ -118,12 +132,11 @@ impl Asked {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
+                Answer::Failed => return Poll::Ready(Ok(0)),
                 Answer::Body(body) => return body.poll_read(cx, into),
                 Answer::Awaited(_) => {}
             }
-            if let Err(e) = std::task::ready!(self.poll_answer(cx)) {
-                return Poll::Ready(Err(e));
-            }
+            ready!(self.poll_answer(cx))?;
         }
     }
 
@@ -145,7 +158,7 @@ impl Asked {
             // The first event is not an informational response, or there is none.
             Poll::Ready(None) | Poll::Pending => {}
         }
-        let response = std::task::ready!(std::pin::Pin::new(response).poll(cx));
+        let response = ready!(Pin::new(response).poll(cx));
         let response = response.map_err(failure::of)?;
         let ended = response.body().is_end_stream();
         let mut head = Vec::with_capacity(512);
