@@ -240,6 +240,7 @@ impl Session {
         }
         let open = self.tally.open() > 0;
         match self.ending {
+            Ending::AtOnce => return Poll::Ready(true),
             Ending::Not if self.deadline.draining() || !open => self.drain(),
             // Streams have limits of their own.
             _ if open => self.seen = None,

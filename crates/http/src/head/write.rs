@@ -190,6 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_takes_trailers_is_known_to_the_upstream() {
+        let ask = |fields: &str, upgrade| {
+            let text = format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+            let mut storage = Storage::new();
+            let head = request(text.as_bytes(), &mut storage).unwrap();
+            let mut out = Vec::new();
+            outgoing(&head, "/", Framing::None, upgrade, "x", None, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let text = ask("te: gzip;q=0.5, Trailers\r\n", None);
+        assert!(
+            text.ends_with("\r\nTE: trailers\r\nConnection: TE\r\n\r\n"),
+            "{text}"
+        );
+        assert!(!ask("TE: gzip\r\n", None).contains("TE"));
+        let text = ask("TE: trailers\r\n", Some("websocket"));
+        assert!(!text.contains("TE"), "{text}");
+    }
+
+    #[test]
     fn a_response_keeps_its_fields_and_gets_our_connection() {
         let bytes = b"HTTP/1.1 200 OK\r\nServer: x\r\nConnection: keep-alive\r\n\
             Keep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n";
