@@ -44,9 +44,13 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 impl Connection {
     pub fn new(stream: Stream, deadline: Deadline) -> Self {
+        let first = match &stream {
+            Stream::H2Served(_) => limits::H2_BUFFER,
+            _ => limits::BUFFER,
+        };
         Self {
             stream,
-            buffer: Buffer::with_capacity(limits::BUFFER),
+            buffer: Buffer::with_capacity(first),
             deadline,
         }
     }

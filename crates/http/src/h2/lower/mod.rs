@@ -311,5 +311,4 @@ fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
 }
 
 #[cfg(test)]
-#[path = "lower_tests.rs"]
 mod tests;
