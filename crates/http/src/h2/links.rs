@@ -28,9 +28,18 @@ impl Links {
         opened
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.links.borrow().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether one more link may be made.
     pub fn has_room(&self) -> bool {
-        self.links.borrow().len() < limits::H2_LINKS
+        self.len() < limits::H2_LINKS
     }
 
     /// Keeps a new link.

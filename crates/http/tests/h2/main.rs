@@ -15,6 +15,7 @@ mod role;
 mod bodies;
 mod ending;
 mod floods;
+mod link;
 mod requests;
 mod smuggling;
 mod upstream;

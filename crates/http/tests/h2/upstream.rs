@@ -1,23 +1,21 @@
-//! Upstreams with HTTP/2: gRPC's ways, limits, and refusals that are known to be harmless.
+//! Upstreams with HTTP/2, through the role: gRPC's ways, long bodies, early answers, shared links.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::client::Upstream;
-use http::deadline::Watch;
-use http::h2::{Link, Links, client as link};
-use http::retry::{Attempt, is_harmless};
-use http::{Fault, Kind, Phase, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use crate::raw::{self, END_HEADERS, Raw};
-use crate::role::{PATIENCE, Role, To, app_saying, ask, client, get, on_a_thread, send_all, whole};
+use crate::role::{Role, To, ask, client, get, on_a_thread, send_all, whole};
+
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// An application of the `h2` crate.
-async fn app_two<F>(
+pub(crate) async fn app_two<F>(
     answer: impl Fn(http_types::Request<::h2::RecvStream>, ::h2::server::SendResponse<Bytes>) -> F
     + 'static,
 ) -> SocketAddr
@@ -43,7 +41,7 @@ where
 }
 
 /// A server that is written by hand, of one connection.
-async fn app_raw<F>(
+pub(crate) async fn app_raw<F>(
     settings: &'static [(u16, u32)],
     serve: impl FnOnce(Raw) -> F + 'static,
 ) -> SocketAddr
@@ -57,79 +55,6 @@ where
         serve(Raw::accepted(stream, settings).await).await;
     });
     address
-}
-
-async fn linked(watch: &Rc<Watch>, address: SocketAddr) -> Link {
-    let stream = Stream::Tcp(TcpStream::connect(address).await.unwrap());
-    let (link, driver) = link::connect(stream, &watch.deadline(), PATIENCE)
-        .await
-        .unwrap();
-    spawn_local(driver);
-    link
-}
-
-/// Writes a request to a stream of a link and waits for what comes.
-async fn ask_on(link: &Link, text: &str) -> Result<String, Kind> {
-    let mut upstream = Upstream {
-        stream: link.open().unwrap(),
-        buffer: http::Buffer::with_capacity(http::limits::BUFFER),
-        reused: true,
-    };
-    let (mut sent, mut seen) = (0, Vec::new());
-    std::future::poll_fn(|cx| {
-        use std::task::Poll;
-        while sent < text.len() {
-            match upstream.stream.poll_write(cx, &text.as_bytes()[sent..]) {
-                Poll::Ready(count) => sent += count?,
-                Poll::Pending => return Poll::<Result<(), Kind>>::Pending,
-            }
-        }
-        loop {
-            let mut buf = [0; 1000];
-            match upstream.stream.poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
-                Poll::Ready(count) => seen.extend(&buf[..count?]),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    })
-    .await?;
-    Ok(String::from_utf8(seen).unwrap())
-}
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-#[test]
-fn a_response_is_text() {
-    on_a_thread(async |watch| {
-        let address = app_two(|request, mut respond| async move {
-            assert_eq!(request.uri().to_string(), "http://x/a?b=c");
-            assert_eq!(request.headers().len(), 1);
-            let early = http_types::Response::builder()
-                .status(103)
-                .body(())
-                .unwrap();
-            respond.send_informational(early).unwrap();
-            let mut send = respond
-                .send_response(http_types::Response::new(()), false)
-                .unwrap();
-            send.send_data(Bytes::from_static(b"hello"), false).unwrap();
-            let mut trailers = http_types::HeaderMap::new();
-            trailers.insert("checksum", "5".parse().unwrap());
-            send.send_trailers(trailers).unwrap();
-        })
-        .await;
-        let link = linked(&watch, address).await;
-        let text = "GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: */*\r\n\r\n";
-        assert_eq!(
-            ask_on(&link, text).await.unwrap(),
-            "HTTP/1.1 103 Early Hints\r\n\r\n\
-             HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
-             5\r\nhello\r\n0\r\nchecksum: 5\r\n\r\n"
-        );
-        assert_eq!(link.open_streams(), 0);
-        assert!(link.idle_since().is_some());
-    });
 }
 
 #[test]
@@ -266,161 +191,71 @@ fn a_head_of_as_many_fields_as_allowed_goes_on() {
     });
 }
 
-const SENT_POST: Attempt = Attempt {
-    sent: true,
-    reused: true,
-    idempotent: false,
-    replayable: true,
-    number: 1,
-    limit: 3,
-};
-
 #[test]
-fn a_refused_stream_is_known_to_be_harmless() {
+fn an_early_answer_of_an_upstream_comes_whole() {
     on_a_thread(async |watch| {
         let address = app_raw(&[], |mut raw| async move {
             let head = raw.wait_for(raw::HEADERS).await.unwrap();
-            let code = raw::REFUSED_STREAM.to_be_bytes();
-            raw.send(&raw::frame(raw::RST_STREAM, 0, head.stream, &code))
-                .await;
-            let head = raw.wait_for(raw::HEADERS).await.unwrap();
+            // A literal with the indexed name `:status`.
             raw.send(&raw::frame(
-                raw::RST_STREAM,
-                0,
+                raw::HEADERS,
+                END_HEADERS,
                 head.stream,
-                &2_u32.to_be_bytes(),
+                b"\x08\x03403",
             ))
             .await;
-            std::future::pending().await
-        })
-        .await;
-        let link = linked(&watch, address).await;
-        let kind = ask_on(&link, GET).await.unwrap_err();
-        assert_eq!(kind, Kind::NotHandled);
-        assert!(is_harmless(
-            &SENT_POST,
-            &Fault::upstream(Phase::ResponseHead, kind)
-        ));
-        let kind = ask_on(&link, GET).await.unwrap_err();
-        assert_eq!(kind, Kind::Io(std::io::ErrorKind::ConnectionReset));
-        assert!(!is_harmless(
-            &SENT_POST,
-            &Fault::upstream(Phase::ResponseHead, kind)
-        ));
-        assert!(link.is_usable());
-    });
-}
-
-#[test]
-fn a_goaway_lets_go_what_was_not_begun_and_keeps_the_rest() {
-    on_a_thread(async |watch| {
-        let address = app_raw(&[], |mut raw| async move {
-            raw.wait_for(raw::HEADERS).await.unwrap();
-            raw.wait_for(raw::HEADERS).await.unwrap();
-            // The first is the last one looked at.
-            let payload = [1_u32.to_be_bytes(), raw::NO_ERROR.to_be_bytes()].concat();
-            raw.send(&raw::frame(raw::GOAWAY, 0, 0, &payload)).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            raw.send(&raw::frame(raw::HEADERS, END_HEADERS, 1, &[0x88]))
+            raw.send(&raw::frame(raw::DATA, raw::END_STREAM, head.stream, b"no"))
                 .await;
-            raw.send(&raw::frame(raw::DATA, raw::END_STREAM, 1, b"hi"))
+            let code = raw::NO_ERROR.to_be_bytes();
+            raw.send(&raw::frame(raw::RST_STREAM, 0, head.stream, &code))
                 .await;
-            std::future::pending().await
-        })
-        .await;
-        let link = linked(&watch, address).await;
-        let (first, second) = tokio::join!(ask_on(&link, GET), ask_on(&link, GET));
-        assert!(first.unwrap().ends_with("2\r\nhi\r\n0\r\n\r\n"));
-        assert_eq!(second.unwrap_err(), Kind::NotHandled);
-        assert!(link.open().is_none());
-        assert!(!link.is_usable());
-    });
-}
-
-#[test]
-fn an_upstream_that_dies_may_have_acted() {
-    on_a_thread(async |watch| {
-        let address = app_raw(&[], |mut raw| async move {
-            raw.wait_for(raw::HEADERS).await.unwrap();
-        })
-        .await;
-        let link = linked(&watch, address).await;
-        let kind = ask_on(&link, GET).await.unwrap_err();
-        let fault = Fault::upstream(Phase::ResponseHead, kind);
-        assert!(!is_harmless(&SENT_POST, &fault), "{fault}");
-        let idempotent = Attempt {
-            idempotent: true,
-            ..SENT_POST
-        };
-        assert!(is_harmless(&idempotent, &fault), "{fault}");
-        while link.is_usable() {
-            tokio::task::yield_now().await;
-        }
-    });
-}
-
-#[test]
-fn a_link_has_as_many_streams_as_the_upstream_allows() {
-    on_a_thread(async |watch| {
-        let address = app_raw(&[(3, 2)], |mut raw| async move {
-            // Its answer to GOAWAY and PING is silence.
             while raw.next().await.is_some() {}
         })
         .await;
-        let link = linked(&watch, address).await;
-        let first = link.open().unwrap();
-        let _second = link.open().unwrap();
-        assert!(link.open().is_none());
-        assert!(link.is_usable());
-        drop(first);
-        let links = Links::default();
-        links.add(link);
-        assert!(links.open().is_some());
+        let mut send = client(Role::new(&watch, To::two(address)).listen().await).await;
+        let (response, mut up) = send.send_request(ask("POST", "/"), false).unwrap();
+        let sending = send_all(&mut up, Bytes::from(vec![b'x'; 1 << 20]), true);
+        let reading = async {
+            let response = response.await.unwrap();
+            assert_eq!(response.status(), 403);
+            let (data, _) = whole(response.into_body()).await.unwrap();
+            assert_eq!(data, b"no");
+        };
+        tokio::join!(sending, reading);
     });
 }
 
 #[test]
-fn who_does_not_speak_it_is_no_upstream() {
+fn clients_of_http_1_share_a_link() {
     on_a_thread(async |watch| {
-        let text = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-        let stream = Stream::Tcp(TcpStream::connect(app_saying(text).await).await.unwrap());
-        assert!(
-            link::connect(stream, &watch.deadline(), PATIENCE)
-                .await
-                .is_err()
-        );
-        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(silent.local_addr().unwrap())
-            .await
-            .unwrap();
-        let within = Duration::from_millis(100);
-        let made = link::connect(Stream::Tcp(stream), &watch.deadline(), within).await;
-        assert_eq!(made.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    });
-}
-
-#[test]
-fn a_driver_ends_with_its_link() {
-    on_a_thread(async |watch| {
-        // One that closes in order, and one that is stuck.
-        let polite = app_two(|_, _| async {}).await;
-        let stuck = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let rude = stuck.local_addr().unwrap();
-        spawn_local(async move {
-            let (stream, _) = stuck.accept().await.unwrap();
-            let _raw = Raw::accepted(stream, &[]).await;
-            std::future::pending::<()>().await
-        });
-        for address in [polite, rude] {
-            let stream = Stream::Tcp(TcpStream::connect(address).await.unwrap());
-            let (link, driver) = link::connect(stream, &watch.deadline(), PATIENCE)
-                .await
+        let address = app_two(|_, mut respond| async move {
+            let response = http_types::Response::builder()
+                .status(204)
+                .body(())
                 .unwrap();
-            let driver = spawn_local(driver);
-            tokio::task::yield_now().await;
-            assert!(!driver.is_finished());
-            drop(link);
-            driver.await.unwrap();
+            respond.send_response(response, true).unwrap();
+        })
+        .await;
+        let to = To::two(address);
+        let To::Two(_, links) = &to else {
+            unreachable!()
+        };
+        let links = Rc::clone(links);
+        let address = Role::new(&watch, to).listen().await;
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            for _ in 0..3 {
+                stream.write_all(GET.as_bytes()).await.unwrap();
+                let mut text = [0; 27];
+                stream.read_exact(&mut text).await.unwrap();
+                // The client's connection is kept, whatever is said of the stream.
+                assert_eq!(&text, b"HTTP/1.1 204 No Content\r\n\r\n");
+            }
         }
+        assert_eq!(links.len(), 1);
+        links.sweep(std::time::Instant::now());
+        assert_eq!(links.len(), 1);
+        links.sweep(std::time::Instant::now() + Duration::from_secs(60));
+        assert_eq!(links.len(), 0);
     });
 }
