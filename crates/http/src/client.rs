@@ -209,10 +209,11 @@ pub async fn read_head(
             }
         }
         match poll_head(cx, upstream, &mut scanned) {
-            Poll::Ready(result) => Poll::Ready(
-                result
-                    .map_err(|kind| Fault::upstream(Phase::ResponseHead, refused.unwrap_or(kind))),
-            ),
+            Poll::Ready(result) => Poll::Ready(result.map_err(|kind| {
+                // That nothing was done is worth more than where we noticed first.
+                let first = refused.filter(|_| kind != Kind::NotHandled);
+                Fault::upstream(Phase::ResponseHead, first.unwrap_or(kind))
+            })),
             Poll::Pending if !deadline.poll_late(cx) => {
                 // The client's next bytes are read after the answer: until then it needs no memory.
                 buffer.release();

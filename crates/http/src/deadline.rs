@@ -153,6 +153,11 @@ impl Deadline {
         self.entry.late.set(false);
     }
 
+    /// Whether its thread is to stop.
+    pub fn draining(&self) -> bool {
+        self.watch.draining()
+    }
+
     /// To be asked by a future that is about to return `Pending`: it is woken when late.
     pub fn poll_late(&self, cx: &mut Context<'_>) -> bool {
         if self.entry.late.get() {

@@ -175,6 +175,12 @@ async fn relay(
     let fault = client::relay(client, upstream, request, &mut response, times)
         .await
         .err();
+    if fault.is_none()
+        && plan.framing == Framing::UntilClose
+        && let Err(e) = client.stream.finish()
+    {
+        tracing::debug!("the end of a response: {e}");
+    }
     let whole = fault.is_none() && request.is_complete();
     if fault.is_none() && !whole {
         // The answer came early and its request is still being sent.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 
+use crate::h2;
 use crate::tls;
 
 /// Whose fault it is.
@@ -33,7 +34,8 @@ pub enum Kind {
     Malformed(&'static str),
     TooLarge(&'static str),
     Unsupported(&'static str),
-    /// The upstream says that it did nothing with the request (`head::forwarded::NOT_HANDLED`).
+    /// The upstream says that it did nothing with the request (`head::forwarded::NOT_HANDLED`, or a
+    /// refused stream of HTTP/2).
     NotHandled,
     /// A handshake that failed, or a record that cannot be right.
     Tls(&'static str),
@@ -82,6 +84,11 @@ impl Fault {
 
 impl From<io::Error> for Kind {
     fn from(e: io::Error) -> Self {
+        if e.get_ref()
+            .is_some_and(|inner| inner.is::<h2::Unprocessed>())
+        {
+            return Self::NotHandled;
+        }
         match e.kind() {
             io::ErrorKind::UnexpectedEof => Self::Closed,
             io::ErrorKind::TimedOut => Self::Timeout,

@@ -1,4 +1,4 @@
-//! Parts for HTTP/1.1, in the order bytes meet them. Not a framework: a role owns its loop and calls
+//! Parts for HTTP/1.1, and HTTP/2 in its clothes (`h2`), in the order bytes meet them. Not a framework: a role owns its loop and calls
 //! these; nothing here calls back.
 //!
 //! Must not know: routes, backends, files. Source of the rules: RFC 9110 (semantics), RFC 9112
@@ -25,6 +25,7 @@ pub mod copy;
 
 pub mod client;
 pub mod exchange;
+pub mod h2;
 pub mod parked;
 pub mod pool;
 pub mod server;

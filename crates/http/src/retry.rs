@@ -53,7 +53,8 @@ pub fn is_harmless(attempt: &Attempt, fault: &Fault) -> bool {
         Phase::ResponseHead => {
             // A response that cannot be read is a response: the upstream has acted.
             let unanswered = matches!(fault.kind, Kind::Closed | Kind::Tls(_) | Kind::Io(_));
-            !attempt.sent || attempt.idempotent && unanswered
+            let untouched = fault.kind == Kind::NotHandled;
+            !attempt.sent || untouched || attempt.idempotent && unanswered
         }
         Phase::RequestHead | Phase::RequestBody | Phase::ResponseBody => false,
     }
@@ -130,6 +131,26 @@ mod tests {
             ),
             Verdict::TryFresh
         );
+    }
+
+    #[test]
+    fn a_request_that_was_not_looked_at_may_be_repeated() {
+        let post = Attempt {
+            idempotent: false,
+            ..FIRST
+        };
+        let refused = Fault::upstream(Phase::ResponseHead, Kind::NotHandled);
+        assert_eq!(verdict(&post, &refused), Verdict::TryAnother);
+        let reused = Attempt {
+            reused: true,
+            ..post
+        };
+        assert_eq!(verdict(&reused, &refused), Verdict::TryFresh);
+        let taken = Attempt {
+            replayable: false,
+            ..post
+        };
+        assert_eq!(verdict(&taken, &refused), Verdict::GiveUp);
     }
 
     #[test]

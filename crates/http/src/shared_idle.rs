@@ -215,6 +215,8 @@ impl Left {
                 stream.get_mut().0.park().ok()?;
                 return Some(Self::Tls(stream));
             }
+            // Parts of a connection that stays where it is.
+            Stream::H2Served(_) | Stream::H2Asked(_) => return None,
         };
         Parked::new(socket).ok().map(Self::Plain)
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::h2;
 use crate::tls::transport::Transport;
 
 /// A connection to a client or an upstream.
@@ -17,6 +18,10 @@ pub enum Stream {
     Unix(UnixStream),
     /// Either side of TLS: towards a client or an upstream.
     Tls(Box<tokio_rustls::TlsStream<Transport>>),
+    /// A stream of a client's connection with HTTP/2.
+    H2Served(Box<h2::Served>),
+    /// A stream of a connection with HTTP/2 to an upstream.
+    H2Asked(Box<h2::Asked>),
 }
 
 impl Stream {
@@ -33,19 +38,37 @@ impl Stream {
                 let step = self.poll_read(&mut Context::from_waker(Waker::noop()), &mut byte);
                 return step.is_ready();
             }
+            Self::H2Served(_) | Self::H2Asked(_) => return true,
         };
         !matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads into `into`; `Ready(Ok(0))` is the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::H2Served(stream) => return stream.poll_read(cx, into),
+            Self::H2Asked(stream) => return stream.poll_read(cx, into),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => {}
+        }
         let mut buf = ReadBuf::new(into);
-        let read = match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-        };
-        read.map_ok(|()| buf.filled().len())
+        self.poll_fill(cx, &mut buf).map_ok(|()| buf.filled().len())
+    }
+
+    /// Reads into memory that need not be initialized. Nothing new in `buf` is the end of the stream.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::H2Served(_) | Self::H2Asked(_) => {
+                let read = self.poll_read(cx, buf.initialize_unfilled());
+                read.map_ok(|count| buf.advance(count))
+            }
+        }
     }
 
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -53,6 +76,8 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::H2Served(stream) => stream.poll_write(cx, bytes),
+            Self::H2Asked(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -74,13 +99,18 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, &pieces),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, &pieces),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, &pieces),
+            // A head and a body are different frames anyway.
+            Self::H2Served(stream) => stream.poll_write(cx, first),
+            Self::H2Asked(stream) => stream.poll_write(cx, first),
         }
     }
 
-    /// Only TLS keeps bytes back.
+    /// Only TLS keeps bytes back; HTTP/2's frames go out with their connection's task.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::H2Served(_) | Self::H2Asked(_) => {
+                Poll::Ready(Ok(()))
+            }
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -91,6 +121,25 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::H2Served(stream) => Poll::Ready(stream.shut_down()),
+            Self::H2Asked(stream) => Poll::Ready(stream.shut_down()),
+        }
+    }
+
+    /// A response written until the end of its connection is whole. Where the end of the connection says
+    /// so itself, nothing happens.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::H2Served(stream) => stream.finish(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::H2Asked(_) => Ok(()),
+        }
+    }
+
+    /// What ALPN has agreed on (RFC 7301), after a handshake.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+            Self::Tcp(_) | Self::Unix(_) | Self::H2Served(_) | Self::H2Asked(_) => None,
         }
     }
 }

@@ -12,11 +12,20 @@ use crate::limits;
 
 /// Room for the fields of one head, on the caller's stack.
 #[derive(Debug)]
-pub struct Storage<'b>([MaybeUninit<httparse::Header<'b>>; limits::FIELDS]);
+pub struct Storage<'b, const ROOM: usize = { limits::FIELDS }>(
+    [MaybeUninit<httparse::Header<'b>>; ROOM],
+);
 
 impl Storage<'_> {
     pub fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; limits::FIELDS])
+        Self::with_room()
+    }
+}
+
+impl<const ROOM: usize> Storage<'_, ROOM> {
+    /// For a head that was written by us and has fields of ours.
+    pub fn with_room() -> Self {
+        Self([const { MaybeUninit::uninit() }; ROOM])
     }
 }
 
@@ -60,9 +69,9 @@ pub fn find_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Reads a complete request head (up to and with its empty line).
-pub fn request<'h, 'b>(
+pub fn request<'h, 'b, const ROOM: usize>(
     bytes: &'b [u8],
-    storage: &'h mut Storage<'b>,
+    storage: &'h mut Storage<'b, ROOM>,
 ) -> Result<RequestHead<'h, 'b>, Kind> {
     check_line_ends(bytes)?;
     let mut parsed = httparse::Request::new(&mut []);
@@ -87,9 +96,9 @@ pub fn request<'h, 'b>(
 }
 
 /// Reads a complete response head.
-pub fn response<'h, 'b>(
+pub fn response<'h, 'b, const ROOM: usize>(
     bytes: &'b [u8],
-    storage: &'h mut Storage<'b>,
+    storage: &'h mut Storage<'b, ROOM>,
 ) -> Result<ResponseHead<'h, 'b>, Kind> {
     check_line_ends(bytes)?;
     let mut parsed = httparse::Response::new(&mut []);

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
+use super::fields::list_has;
 use super::forwarded::{Hop, NOT_HANDLED, is_disguised, is_forwarding};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
@@ -33,7 +34,9 @@ pub fn outgoing(
     put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
     let replaced = origin.is_some();
     let hop = Hop::of(head.fields);
+    let mut takes_trailers = false;
     for (name, value) in head.fields.iter() {
+        takes_trailers |= name.eq_ignore_ascii_case("te") && list_has(value, "trailers");
         let ours = name.eq_ignore_ascii_case("host")
             || replaced && (name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name))
             || is_disguised(name)
@@ -54,6 +57,10 @@ pub fn outgoing(
                 b"\r\n",
             ],
         );
+    } else if takes_trailers {
+        // We pass trailers on, so the client's wish holds for this hop too (RFC 9110 section 10.1.4);
+        // gRPC asks for it.
+        put(out, &[b"TE: trailers\r\nConnection: TE\r\n"]);
     }
     if let Some(origin) = origin {
         // Writing to a Vec cannot fail.
@@ -180,6 +187,26 @@ mod tests {
              X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
              X-Forwarded-Host: www.foobar.com\r\nX-Request-Id: abc\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_client_that_takes_trailers_is_known_to_the_upstream() {
+        let ask = |fields: &str, upgrade| {
+            let text = format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+            let mut storage = Storage::new();
+            let head = request(text.as_bytes(), &mut storage).unwrap();
+            let mut out = Vec::new();
+            outgoing(&head, "/", Framing::None, upgrade, "x", None, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let text = ask("te: gzip;q=0.5, Trailers\r\n", None);
+        assert!(
+            text.ends_with("\r\nTE: trailers\r\nConnection: TE\r\n\r\n"),
+            "{text}"
+        );
+        assert!(!ask("TE: gzip\r\n", None).contains("TE"));
+        let text = ask("TE: trailers\r\n", Some("websocket"));
+        assert!(!text.contains("TE"), "{text}");
     }
 
     #[test]
