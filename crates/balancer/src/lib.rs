@@ -23,12 +23,15 @@ pub mod pattern;
 pub mod route;
 
 pub mod cookie;
+pub mod sticky;
 
 pub mod admit;
 
 pub mod breaker;
 pub mod budget;
 pub mod choose;
+pub mod outlier;
+pub mod queue;
 pub mod standing;
 
 mod answer;

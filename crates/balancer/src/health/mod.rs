@@ -1,4 +1,6 @@
-//! Health: asking endpoints (`probe`) and judging the answers (`judge`).
+//! Health: asking endpoints (`probe`), reading what they say (`answer`, `grpc`), judging it (`judge`).
 
+pub mod answer;
+pub mod grpc;
 pub mod judge;
 pub(crate) mod probe;
