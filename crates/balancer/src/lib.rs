@@ -27,6 +27,13 @@ pub mod sticky;
 
 pub mod admit;
 
+pub mod headers;
+pub mod redirect;
+pub mod rewrite;
+
+mod escaped;
+mod template;
+
 pub mod breaker;
 pub mod budget;
 pub mod choose;
