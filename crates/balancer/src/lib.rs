@@ -20,6 +20,9 @@ pub mod hash;
 pub mod networks;
 pub mod pattern;
 
+pub mod trace;
+pub mod trusted;
+
 pub mod route;
 
 pub mod cookie;
@@ -37,6 +40,7 @@ mod template;
 pub mod breaker;
 pub mod budget;
 pub mod choose;
+pub mod hedge;
 pub mod outlier;
 pub mod queue;
 pub mod standing;
