@@ -25,15 +25,29 @@ pub mod hash;
 pub mod networks;
 pub mod pattern;
 
+pub mod trace;
+pub mod trusted;
+
 pub mod route;
 
 pub mod cookie;
+pub mod sticky;
 
 pub mod admit;
+
+pub mod headers;
+pub mod redirect;
+pub mod rewrite;
+
+mod escaped;
+mod template;
 
 pub mod breaker;
 pub mod budget;
 pub mod choose;
+pub mod hedge;
+pub mod outlier;
+pub mod queue;
 pub mod standing;
 
 mod answer;

@@ -161,7 +161,7 @@ impl Request<'_> {
         let matched = rules.table.find(facts);
         let found = matched.and_then(|matched| Some((matched, rules.routes.get(matched.route)?)));
         let Some((matched, route)) = found else {
-            let known = rules.table.knows_host(facts.host);
+            let known = rules.table.knows_host(facts);
             let reason = if known {
                 Reason::NoRoute
             } else {

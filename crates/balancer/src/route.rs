@@ -21,15 +21,17 @@ mod conditions;
 mod explain;
 pub mod facts;
 pub mod path;
+mod paths;
 mod trie;
 
 pub use conditions::Miss;
-pub use explain::{Candidate, Rank};
+pub use explain::{Candidate, HostRank, PathRank, Rank};
 pub use facts::{Facts, Scratch};
 
 use conditions::Conditions;
 use explain::Place;
-use trie::Trie;
+use paths::Paths;
+use trie::{Found, Trie};
 
 /// Patterns of all routes together: each is tried one by one (no source; nginx sites have dozens).
 const PATTERNS: usize = 1000;
@@ -51,17 +53,6 @@ struct Route {
     conditions: Conditions,
     pattern: Option<Pattern>,
     place: Place,
-}
-
-/// Routes of one host. Lists are in the order in which they are tried.
-#[derive(Debug, Default)]
-struct Paths {
-    exact: Map<Box<[u8]>, Vec<usize>>,
-    patterns: Vec<usize>,
-    /// Values: index in `lists`.
-    prefixes: Option<Trie>,
-    lists: Vec<Vec<usize>>,
-    any: Vec<usize>,
 }
 
 /// The route that takes a request.
@@ -174,20 +165,27 @@ impl Table {
             .map(|route| Matched { route })
     }
 
-    /// Whether any route is for this host, whatever else it asks for.
-    pub fn knows_host(&self, host: &[u8]) -> bool {
-        let below = || {
-            let dot = host.iter().position(|b| *b == b'.')?;
-            let below = host.get(dot + 1..)?.rsplit(|b| *b == b'.');
-            self.wildcards.as_ref()?.longest(below)
-        };
-        self.any.is_some() || self.exact.contains_key(host) || below().is_some()
-    }
-
     pub fn name(&self, matched: Matched) -> &str {
         self.routes
             .get(matched.route)
             .map_or("", |route| &route.name)
+    }
+
+    /// Whether there is any route for the request's host, whatever its path: if not, this site is not
+    /// the one that was asked for.
+    pub fn knows_host(&self, facts: &Facts<'_>) -> bool {
+        self.any.is_some()
+            || self.exact.contains_key(facts.host)
+            || self.wildcard(facts.host).is_some()
+    }
+
+    /// Groups of the pattern of the route with this index: what `{1}` and so on may stand for.
+    pub fn groups_of(&self, route: usize) -> usize {
+        let pattern = self
+            .routes
+            .get(route)
+            .and_then(|route| route.pattern.as_ref());
+        pattern.map_or(0, Pattern::groups)
     }
 
     /// What the groups of the route's pattern matched. Asked for only when something is made of it.
@@ -199,95 +197,27 @@ impl Table {
     }
 
     fn below_wildcards(&self, facts: &Facts<'_>) -> Option<usize> {
-        let trie = self.wildcards.as_ref()?;
-        // `*` stands for one label at least.
-        let dot = facts.host.iter().position(|b| *b == b'.')?;
-        let below = facts.host.get(dot + 1..)?.rsplit(|b| *b == b'.');
-        let mut found = trie.longest(below);
+        let mut found = self.wildcard(facts.host);
         while let Some(host) = found {
             if let Some(route) = self.within(host.value, facts) {
                 return Some(route);
             }
-            found = trie.shorter(host);
+            found = self.wildcards.as_ref()?.shorter(host);
         }
         None
     }
 
+    /// The longest that a host is below.
+    fn wildcard(&self, host: &[u8]) -> Option<Found> {
+        let trie = self.wildcards.as_ref()?;
+        // `*` stands for one label at least.
+        let dot = host.iter().position(|b| *b == b'.')?;
+        trie.longest(host.get(dot + 1..)?.rsplit(|b| *b == b'.'))
+    }
+
     fn within(&self, host: usize, facts: &Facts<'_>) -> Option<usize> {
-        let paths = self.hosts.get(host)?;
-        let holds = |index: &&usize| {
-            self.routes
-                .get(**index)
-                .is_some_and(|route| route.conditions.hold(facts))
-        };
-        let exact = paths.exact.get(facts.path.bytes);
-        if let Some(route) = exact.into_iter().flatten().find(holds) {
-            return Some(*route);
-        }
-        let matches = |index: &&usize| {
-            let route = self.routes.get(**index);
-            let pattern = route.and_then(|route| route.pattern.as_ref());
-            pattern.is_some_and(|pattern| pattern.matches(facts.path.bytes))
-        };
-        let mut patterns = paths.patterns.iter();
-        if let Some(route) = patterns.find(|index| holds(index) && matches(index)) {
-            return Some(*route);
-        }
-        if let Some(trie) = &paths.prefixes {
-            let mut found = path_segments(facts.path.bytes).and_then(|parts| trie.longest(parts));
-            while let Some(prefix) = found {
-                let list = paths.lists.get(prefix.value);
-                if let Some(route) = list.into_iter().flatten().find(holds) {
-                    return Some(*route);
-                }
-                found = trie.shorter(prefix);
-            }
-        }
-        paths.any.iter().find(holds).copied()
+        self.hosts.get(host)?.find(&self.routes, facts)
     }
-}
-
-/// Segments of a normal path; none of `*`.
-fn path_segments(path: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
-    Some(path.strip_prefix(b"/")?.split(|b| *b == b'/'))
-}
-
-impl Paths {
-    fn new(routes: &[Route], list: &[usize]) -> Self {
-        let mut paths = Self::default();
-        let mut by_prefix: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
-        for index in list {
-            match routes.get(*index).map(|route| &route.place.path) {
-                Some(PathIs::Exact(path)) => {
-                    paths.exact.entry(path.clone()).or_default().push(*index);
-                }
-                Some(PathIs::Pattern) => paths.patterns.push(*index),
-                Some(PathIs::Prefix(prefix)) => by_prefix.entry(prefix).or_default().push(*index),
-                Some(PathIs::Any) => paths.any.push(*index),
-                None => {}
-            }
-        }
-        let order = |list: &mut Vec<usize>| {
-            let count = |index: &usize| routes.get(*index).map_or(0, |r| r.conditions.count());
-            // Stable: ties stay in the order of the file.
-            list.sort_by_key(|index| std::cmp::Reverse(count(index)));
-        };
-        paths.exact.values_mut().for_each(order);
-        order(&mut paths.any);
-        let mut prefixes = Vec::new();
-        for (prefix, mut list) in by_prefix {
-            order(&mut list);
-            prefixes.push((segments_of_prefix(prefix), paths.lists.len()));
-            paths.lists.push(list);
-        }
-        paths.prefixes = (!prefixes.is_empty()).then(|| Trie::new(prefixes));
-        paths
-    }
-}
-
-/// Of a prefix without the slash at its end: `/` has none.
-fn segments_of_prefix(prefix: &[u8]) -> impl Iterator<Item = &[u8]> {
-    prefix.split(|b| *b == b'/').skip(1)
 }
 
 /// What a route says of the path.

@@ -246,6 +246,22 @@ fn explanations() {
 }
 
 #[test]
+fn a_host_is_known_by_any_of_its_routes() {
+    let table = table(&["a.com /x", "*.b.com ^/(a)(b)$"]);
+    let known = |host: &str| {
+        let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let mut storage = Storage::new();
+        let head = request(text.as_bytes(), &mut storage).unwrap();
+        let mut scratch = Scratch::default();
+        let facts = Facts::of(&head, [192, 0, 2, 1].into(), &mut scratch).unwrap();
+        table.knows_host(&facts)
+    };
+    assert!(known("A.com:80") && known("x.b.com"));
+    assert!(!known("b.com") && !known("c.com"));
+    assert_eq!((table.groups_of(0), table.groups_of(1)), (0, 2));
+}
+
+#[test]
 fn everything_wrong_is_said() {
     let routes = [
         route("1", when("FOO.com ")),

@@ -75,7 +75,7 @@ impl Role {
         let address = listener.local_addr().unwrap();
         spawn_local(async move {
             loop {
-                let (stream, _) = http::server::accept(&listener).await;
+                let (stream, _) = listener.accept().await.unwrap();
                 spawn_local(self.clone().connection(stream));
             }
         });

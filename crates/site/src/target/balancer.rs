@@ -457,7 +457,7 @@ pub enum Ask {
 pub struct Ejection {
     /// Failures in a row (no connection, no answer, 502, 503, 504). 0: not counted.
     pub consecutive: u32,
-    /// Out when its share of successes in an interval is below the others' mean by this many standard
+    /// Out when its share of successes in an interval is below the mean of all by this many standard
     /// deviations, in tenths (19 is 1.9). 0: not looked at.
     pub success_rate_deviations: u16,
     /// Requests in an interval below which an endpoint's success rate says nothing.
