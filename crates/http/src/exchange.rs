@@ -7,7 +7,7 @@ use crate::copy::Copy;
 use crate::fault::{Fault, Kind, Phase};
 use crate::head::forwarded::NOT_HANDLED;
 use crate::head::traits::Traits;
-use crate::head::write::{self, After};
+use crate::head::write::{self, After, Edit};
 use crate::head::{self, ResponseHead, Storage};
 use crate::limits;
 use crate::server::Connection;
@@ -27,25 +27,39 @@ pub struct Relayed {
     pub keep_upstream: bool,
 }
 
+/// How a request is passed on and its response back.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// The protocol the client wants to change to.
+    pub upgrade: Option<&'a str>,
+    pub times: Times,
+    /// Of the response.
+    pub edit: Option<&'a Edit<'a>>,
+    /// The upstream is one of ours: its word that it did nothing with the request is believed.
+    pub own: bool,
+}
+
 /// An error means that nothing of a final response was written to the client.
-/// `upgrade`: the protocol the client wants to change to. `request_id`: put into the response, by the
-/// balancer, whose upstreams are our web servers.
 pub async fn converse(
     client: &mut Connection,
     upstream: &mut Upstream,
     request: &mut Copy,
     traits: Traits,
-    upgrade: Option<&str>,
-    times: Times,
-    request_id: Option<&str>,
+    manner: &Manner<'_>,
 ) -> Result<Relayed, Fault> {
+    let times = manner.times;
     let malformed = |kind| Fault::upstream(Phase::ResponseHead, kind);
     for _ in 0..limits::INFORMATIONAL {
         let length = client::read_head(client, upstream, request, times).await?;
         let bytes = upstream.buffer.filled().get(..length).unwrap_or_default();
         let complete = request.is_complete();
+        // The last answer of a connection that ends with its process says so.
+        let traits = Traits {
+            keep: traits.keep && !client.deadline.draining(),
+            ..traits
+        };
         // The fields stay inside: what lives across an `await` is held by every connection.
-        let next = next(bytes, traits, complete, upgrade, request_id)?;
+        let next = next(bytes, traits, complete, manner)?;
         upstream.buffer.consume(length);
         match next {
             Next::Final { out, status, plan } => {
@@ -93,19 +107,19 @@ fn next(
     bytes: &[u8],
     traits: Traits,
     complete: bool,
-    upgrade: Option<&str>,
-    request_id: Option<&str>,
+    manner: &Manner<'_>,
 ) -> Result<Next, Fault> {
+    let upgrade = manner.upgrade;
     let malformed = |kind| Fault::upstream(Phase::ResponseHead, kind);
     let mut storage = Storage::new();
     let head = head::response(bytes, &mut storage).map_err(malformed)?;
-    if head.status == 503 && request_id.is_some() && head.fields.get(NOT_HANDLED).is_some() {
+    if head.status == 503 && manner.own && head.fields.get(NOT_HANDLED).is_some() {
         return Err(Fault::upstream(Phase::Connect, Kind::NotHandled));
     }
     if head.status >= 200 {
         let plan = Plan::of(&head, traits, complete).map_err(malformed)?;
         let mut out = Vec::with_capacity(bytes.len() + 128);
-        write::incoming(&head, plan.chunked, plan.after, request_id, &mut out);
+        write::incoming(&head, plan.chunked, plan.after, manner.edit, &mut out);
         let status = head.status;
         return Ok(Next::Final { out, status, plan });
     }
@@ -238,7 +252,13 @@ mod tests {
                 ..Traits::default()
             };
             let (client, upstream) = (&mut client, &mut upstream);
-            let relayed = converse(client, upstream, &mut request, traits, None, times, None).await;
+            let manner = Manner {
+                upgrade: None,
+                times,
+                edit: None,
+                own: false,
+            };
+            let relayed = converse(client, upstream, &mut request, traits, &manner).await;
             let relayed = relayed.unwrap();
             assert_eq!((relayed.status, relayed.keep_client), (403, false));
         };
@@ -289,7 +309,13 @@ mod tests {
         let mut request = Copy::new(Vec::new(), Framing::None, 0);
         let (client, upstream) = (&mut client, &mut upstream);
         let traits = Traits::default();
-        let busy = converse(client, upstream, &mut request, traits, None, times, None);
+        let manner = Manner {
+            upgrade: None,
+            times,
+            edit: None,
+            own: false,
+        };
+        let busy = converse(client, upstream, &mut request, traits, &manner);
         assert!(size_of_val(&busy) <= 768, "{}", size_of_val(&busy));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::body::{Framing, framing};
 use http::head::traits::{self, Traits};
-use http::head::write::{self, Origin};
+use http::head::write::{self, Edit, Origin, is_claim};
 use http::head::{self, RequestHead, Storage};
 use http::limits::{LINGER, LINGER_BYTES};
 use http::server::Connection;
@@ -290,11 +290,20 @@ fn outgoing(
     let origin = Origin {
         client: peer.ip(),
         scheme: "http",
+        host,
         request_id: id,
     };
+    let mut added = Vec::new();
+    if !trusted {
+        origin.put(&mut added);
+    }
+    let edit = Edit {
+        keeps: &|name| !is_claim(name),
+        added: &added,
+    };
     let mut bytes = Vec::with_capacity(head.fields.iter().count() * 48 + 256);
-    let origin = (!trusted).then_some(&origin);
-    write::outgoing(head, path, framing, upgrade, host, origin, &mut bytes);
+    let edit = (!trusted).then_some(&edit);
+    write::outgoing(head, path, framing, upgrade, host, edit, &mut bytes);
     // A body that is all here goes along: one write, and the request can be repeated.
     let whole = match framing {
         Framing::Length(length) => usize::try_from(length).ok().and_then(|n| rest.get(..n)),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::body::Framing;
 use http::client::{self, Times};
 use http::copy::Copy;
-use http::exchange;
+use http::exchange::{self, Manner};
 use http::head::traits::Traits;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, is_harmless, verdict};
@@ -125,8 +125,13 @@ async fn attempt(
         response_head: limits.response_head,
         idle_body: limits.idle_body,
     };
-    let relayed =
-        exchange::converse(client, &mut upstream, request, traits, upgrade, times, None).await;
+    let manner = Manner {
+        upgrade,
+        times,
+        edit: None,
+        own: false,
+    };
+    let relayed = exchange::converse(client, &mut upstream, request, traits, &manner).await;
     let relayed = relayed.map_err(|fault| (fault, reused))?;
     if relayed.keep_upstream {
         pool.give_back(upstream, Instant::now());

@@ -1,5 +1,6 @@
 //! Pure: heads as they go on: what is removed, added and rewritten on each way.
 
+use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 
@@ -8,39 +9,72 @@ use super::forwarded::{Hop, NOT_HANDLED, is_disguised, is_forwarding};
 use super::{RequestHead, ResponseHead};
 use crate::body::Framing;
 
+/// What is changed of a message on its way, besides what the connection asks for.
+#[derive(Clone, Copy)]
+pub struct Edit<'a> {
+    /// Whether a field of the message goes on.
+    pub keeps: &'a dyn Fn(&str) -> bool,
+    /// Whole lines, each with its end, put behind the fields.
+    pub added: &'a [u8],
+}
+
+impl fmt::Debug for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit")
+            .field("added", &String::from_utf8_lossy(self.added))
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where a request comes from, as we tell those behind us.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     pub client: IpAddr,
     pub scheme: &'a str,
+    pub host: &'a str,
     pub request_id: &'a str,
 }
 
-/// Writes the request head for an upstream: always HTTP/1.1, origin-form, one Host. `origin`: our own
-/// account of where the request came from, in place of what the sender says; `None` passes on what a
-/// trusted sender (our balancer) says.
+impl Origin<'_> {
+    /// Our own account of where a request comes from, in place of what the sender says (`is_claim`).
+    pub fn put(&self, out: &mut Vec<u8>) {
+        // Writing to a Vec cannot fail.
+        write!(out, "X-Forwarded-For: {}\r\n", self.client).unwrap_or_default();
+        put(out, &[b"X-Forwarded-Proto: ", self.scheme.as_bytes()]);
+        put(out, &[b"\r\nX-Forwarded-Host: ", self.host.as_bytes()]);
+        put(out, &[b"\r\nX-Request-Id: ", self.request_id.as_bytes()]);
+        put(out, &[b"\r\n"]);
+    }
+}
+
+/// Fields by which a sender says where a request comes from.
+pub fn is_claim(name: &str) -> bool {
+    name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name)
+}
+
+/// Writes the request head for an upstream: always HTTP/1.1, origin-form, one Host. Without an edit, what
+/// a trusted sender (our balancer) says of the request's origin goes on.
 pub fn outgoing(
     head: &RequestHead<'_, '_>,
     path: &str,
     framing: Framing,
     upgrade: Option<&str>,
     host: &str,
-    origin: Option<&Origin<'_>>,
+    edit: Option<&Edit<'_>>,
     out: &mut Vec<u8>,
 ) {
     // `http://host?query` has an empty path, which origin-form writes as `/`.
     let slash: &[u8] = if path.starts_with('?') { b"/" } else { b"" };
     put(out, &[head.method.as_bytes(), b" ", slash, path.as_bytes()]);
     put(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
-    let replaced = origin.is_some();
     let hop = Hop::of(head.fields);
     let mut takes_trailers = false;
     for (name, value) in head.fields.iter() {
         takes_trailers |= name.eq_ignore_ascii_case("te") && list_has(value, "trailers");
         let ours = name.eq_ignore_ascii_case("host")
-            || replaced && (name.eq_ignore_ascii_case("x-request-id") || is_forwarding(name))
             || is_disguised(name)
-            || hop.ends(name);
+            || hop.ends(name)
+            || edit.is_some_and(|edit| !(edit.keeps)(name));
         if !ours {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
@@ -62,16 +96,7 @@ pub fn outgoing(
         // gRPC asks for it.
         put(out, &[b"TE: trailers\r\nConnection: TE\r\n"]);
     }
-    if let Some(origin) = origin {
-        // Writing to a Vec cannot fail.
-        write!(out, "X-Forwarded-For: {}", origin.client).unwrap_or_default();
-        put(out, &[b"\r\nX-Forwarded-Proto: ", origin.scheme.as_bytes()]);
-        put(out, &[b"\r\nX-Forwarded-Host: ", host.as_bytes()]);
-        put(
-            out,
-            &[b"\r\nX-Request-Id: ", origin.request_id.as_bytes(), b"\r\n"],
-        );
-    }
+    put(out, &[edit.map_or(&[][..], |edit| edit.added)]);
     put(out, &[b"\r\n"]);
 }
 
@@ -90,16 +115,15 @@ pub fn incoming(
     head: &ResponseHead<'_, '_>,
     chunked: bool,
     after: After,
-    request_id: Option<&str>,
+    edit: Option<&Edit<'_>>,
     out: &mut Vec<u8>,
 ) {
     let hop = Hop::of(head.fields);
     put(out, &[b"HTTP/1.1 ", &digits(head.status), b" "]);
     put(out, &[head.reason.as_bytes(), b"\r\n"]);
     for (name, value) in head.fields.iter() {
-        let replaced = request_id.is_some() && name.eq_ignore_ascii_case("x-request-id")
-            || name.eq_ignore_ascii_case(NOT_HANDLED);
-        if !replaced && !hop.ends(name) {
+        let replaced = edit.is_some_and(|edit| !(edit.keeps)(name));
+        if !replaced && !name.eq_ignore_ascii_case(NOT_HANDLED) && !hop.ends(name) {
             put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
         }
     }
@@ -111,9 +135,7 @@ pub fn incoming(
         After::KeepOld => put(out, &[b"Connection: keep-alive\r\n"]),
         After::Close => put(out, &[b"Connection: close\r\n"]),
     }
-    if let Some(request_id) = request_id {
-        put(out, &[b"X-Request-Id: ", request_id.as_bytes(), b"\r\n"]);
-    }
+    put(out, &[edit.map_or(&[][..], |edit| edit.added)]);
     put(out, &[b"\r\n"]);
 }
 
@@ -161,6 +183,7 @@ mod tests {
     const ORIGIN: Origin<'_> = Origin {
         client: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "https",
+        host: "www.foobar.com",
         request_id: "abc",
     };
 
@@ -171,16 +194,14 @@ mod tests {
             Connection: close, X-Secret\r\nX-Secret: 1\r\nX-Request-Id: mine\r\nAccept: */*\r\n\r\n";
         let mut storage = Storage::new();
         let head = request(bytes, &mut storage).unwrap();
-        let mut out = Vec::new();
-        outgoing(
-            &head,
-            "/",
-            Framing::None,
-            None,
-            "www.foobar.com",
-            Some(&ORIGIN),
-            &mut out,
-        );
+        let (mut out, mut added) = (Vec::new(), Vec::new());
+        ORIGIN.put(&mut added);
+        let edit = Edit {
+            keeps: &|name| !is_claim(name),
+            added: &added,
+        };
+        let host = "www.foobar.com";
+        outgoing(&head, "/", Framing::None, None, host, Some(&edit), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nAccept: */*\r\n\
@@ -216,10 +237,14 @@ mod tests {
         let mut storage = Storage::new();
         let head = response(bytes, &mut storage).unwrap();
         let mut out = Vec::new();
-        incoming(&head, true, After::Close, Some("abc"), &mut out);
+        let edit = Edit {
+            keeps: &|name| !name.eq_ignore_ascii_case("server"),
+            added: b"X-Request-Id: abc\r\n",
+        };
+        incoming(&head, true, After::Close, Some(&edit), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "HTTP/1.1 200 OK\r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
+            "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
              Transfer-Encoding: chunked\r\nConnection: close\r\nX-Request-Id: abc\r\n\r\n"
         );
     }

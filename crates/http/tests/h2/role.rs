@@ -141,16 +141,14 @@ impl Role {
         };
         let mut upstream = self.upstream(client).await?;
         let traits = Traits::of(&head);
-        let relayed = exchange::converse(
-            client,
-            &mut upstream,
-            &mut request,
-            traits,
+        let manner = exchange::Manner {
             upgrade,
             times,
-            None,
-        )
-        .await?;
+            edit: None,
+            own: false,
+        };
+        let relayed =
+            exchange::converse(client, &mut upstream, &mut request, traits, &manner).await?;
         Ok(relayed.keep_client)
     }
 
