@@ -13,7 +13,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use site::target::balancer::RateLimit;
+use site::target::balancer::{ClientKey, RateLimit};
 
 /// Clients counted at once: 64 Ki words are 512 KiB for each limit (no source; HAProxy's examples have
 /// stick tables of 100 k to 1 m entries of some 100 bytes).
@@ -57,7 +57,9 @@ struct Entry {
 
 impl Table {
     pub fn new(limit: &RateLimit) -> Self {
-        Self::with_words(limit, WORDS)
+        // All together are one client.
+        let everybody = limit.key == ClientKey::Everybody;
+        Self::with_words(limit, if everybody { WAYS } else { WORDS })
     }
 
     fn with_words(limit: &RateLimit, words: usize) -> Self {

@@ -1,16 +1,17 @@
 //! Rates of all sizes, threads, attacks; no window has more than its due.
 
-use proptest::prelude::*;
-use site::target::balancer::ClientKey;
-
 use super::*;
+use proptest::prelude::*;
 
 fn limit(requests: u32, per: Duration, burst: u32) -> RateLimit {
     RateLimit {
         requests,
         per,
         burst,
-        key: ClientKey::Everybody,
+        key: ClientKey::Address {
+            v4_bits: 32,
+            v6_bits: 64,
+        },
     }
 }
 
@@ -134,5 +135,25 @@ proptest! {
             // Units are rounded up: a little slower than the rate.
             now += per / requests + per / requests / 1000 + Duration::from_nanos(2);
         }
+    }
+}
+
+/// `cargo test --release -p balancer -- --ignored --nocapture figures`
+#[test]
+#[ignore = "prints figures; of use in release mode only"]
+fn figures_of_admit() {
+    let table = Table::new(&limit(10, SECOND, 20));
+    for clients in [1, 10_000, 1_000_000_u64] {
+        let rounds = 1_000_000_u32;
+        let begin = std::time::Instant::now();
+        for n in 0..u64::from(rounds) {
+            let key = crate::hash::mix(3, n % clients);
+            let admitted = table.admit(key, Duration::from_micros(n)).is_ok();
+            std::hint::black_box(admitted);
+        }
+        println!(
+            "rate, {clients} clients: {} ns",
+            (begin.elapsed() / rounds).as_nanos()
+        );
     }
 }
