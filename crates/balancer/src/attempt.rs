@@ -1,19 +1,20 @@
 //! One endpoint asked once: a kept connection or a new one, the request over it, the response back.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::client::{self, Times, Upstream};
+use http::client::Times;
 use http::copy::Copy;
-use http::exchange::converse;
-use http::pool::Pool;
-use http::{Fault, Kind, Phase};
+use http::exchange::{Manner, converse};
+use http::head::write::Edit;
+use http::{Fault, Kind, Phase, Side};
 
 use crate::backend::Backend;
-use crate::exchange::{Exchange, blames_endpoint, micros};
+use crate::exchange::Exchange;
+use crate::outlier::is_failure;
 use crate::prepare::Prepared;
 use crate::record::Outcome;
-use crate::tcp;
+use crate::upstream;
 
 /// Nothing was written to the client.
 #[derive(Debug)]
@@ -27,82 +28,134 @@ pub(crate) struct Failed {
 pub(crate) async fn attempt(
     exchange: &mut Exchange<'_>,
     backend: &Backend,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     index: usize,
     fresh: bool,
     request: &mut Copy,
-    id: &str,
 ) -> Result<Outcome, Failed> {
     let started = Instant::now();
-    let (worker, view) = (exchange.worker, exchange.view);
-    let asked = ask(exchange, backend, prepared, index, fresh, request, id).await;
+    let asked = ask(exchange, backend, prepared, index, fresh, request).await;
+    judge(
+        exchange,
+        backend,
+        prepared.backend,
+        index,
+        &asked,
+        started.elapsed(),
+    );
+    asked
+}
+
+/// What an attempt tells of its endpoint; and its place is free again.
+fn judge(
+    exchange: &Exchange<'_>,
+    backend: &Backend,
+    number: usize,
+    index: usize,
+    asked: &Result<Outcome, Failed>,
+    took: Duration,
+) {
+    let worker = exchange.worker;
     let (Some(endpoint), Some(load)) = (backend.endpoints.get(index), backend.loads.get(index))
     else {
-        return asked;
+        return;
     };
     load.open.leave();
-    backend.kept.freed();
-    let (took, now_ms) = (started.elapsed(), worker.watch.now_ms());
-    let fault = match &asked {
-        Ok(outcome) => outcome.fault.as_ref(),
-        // A kept connection that was closed meanwhile is nobody's failure.
-        Err(failed) if failed.reused && failed.fault.kind == Kind::Closed => return asked,
-        Err(failed) => Some(&failed.fault),
-    };
-    match fault.filter(|fault| blames_endpoint(fault)) {
-        Some(fault) => {
-            load.failed(micros(took), now_ms);
-            endpoint.counters.failures.fetch_add(1, Relaxed);
-            worker.failed(view, prepared.backend, index, fault);
+    backend.freed();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let now_ms = worker.watch.now_ms();
+    let failed = match asked {
+        Ok(outcome) => {
+            if let Some(counts) = endpoint.counters.counts.get(worker.index) {
+                counts.add(outcome.status, took, outcome.bytes);
+            }
+            is_failure(outcome.status) || outcome.fault.is_some_and(is_its_own)
         }
-        None => load.answered(micros(took), now_ms),
+        // A kept connection that was closed meanwhile is nobody's failure.
+        Err(failed) if failed.reused && failed.fault.kind == Kind::Closed => return,
+        Err(failed) if failed.fault.side == Side::Client => return,
+        Err(_) => true,
+    };
+    if failed {
+        load.failed(micros, now_ms);
+        endpoint.counters.failures.fetch_add(1, Relaxed);
+        worker.failed(backend, number, index);
+    } else {
+        load.answered(micros, now_ms);
+        if backend.target.ejection.is_some() {
+            endpoint.counters.tally.succeeded();
+        }
     }
-    if let (Ok(outcome), Some(counts)) = (&asked, endpoint.counters.counts.get(worker.index)) {
-        counts.add(outcome.status, took, outcome.bytes);
-    }
-    asked
+}
+
+fn is_its_own(fault: Fault) -> bool {
+    fault.side == Side::Upstream
 }
 
 async fn ask(
     exchange: &mut Exchange<'_>,
     backend: &Backend,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     index: usize,
     fresh: bool,
     request: &mut Copy,
-    id: &str,
 ) -> Result<Outcome, Failed> {
-    let limits = &exchange.view.state.target.limits;
-    let route = exchange.view.state.rules.routes.get(prepared.route);
-    let response_head = route.and_then(|route| route.target.response_head);
-    let times = Times {
-        response_head: response_head.map_or(limits.response_head, |time| time.0),
-        idle_body: limits.idle_body,
-    };
     let view = std::rc::Rc::clone(exchange.view);
-    let Some(pool) = view.pool(prepared.backend, index) else {
+    let route = view.state.rules.routes.get(prepared.route);
+    let kept = view.upstream(prepared.backend, index);
+    let (Some(route), Some(kept)) = (route, kept) else {
         let fault = Fault::upstream(Phase::Connect, Kind::Closed);
         return Err(Failed {
             fault,
             reused: false,
         });
     };
-    let mut upstream = connection(exchange, backend, index, fresh, pool).await?;
+    let limits = &view.state.target.limits;
+    let connecting = upstream::Connecting {
+        backend,
+        index,
+        peer: exchange.peer.address,
+        within: limits.connect,
+        deadline: &exchange.client.deadline,
+    };
+    let mut upstream = connecting.connection(kept, fresh).await?;
     let reused = upstream.reused;
-    let own = backend.target.own.then_some(id);
+    // A visitor who is bound to nobody, or to one who is gone, is bound to this one.
+    let unbound = prepared.lines.len();
+    if let Some(sticky) = backend
+        .sticky
+        .as_ref()
+        .filter(|_| prepared.bound != Some(index))
+    {
+        sticky.set_cookie(index, prepared.secure, &mut prepared.lines);
+    }
+    let keeps =
+        |name: &str| !name.eq_ignore_ascii_case("x-request-id") && route.response.keeps(name);
+    let edit = Edit {
+        keeps: &keeps,
+        added: &prepared.lines,
+    };
+    let manner = Manner {
+        upgrade: prepared.upgrade.as_deref(),
+        times: Times {
+            response_head: route.response_head,
+            idle_body: limits.idle_body,
+        },
+        edit: Some(&edit),
+        own: backend.target.own,
+    };
     let relayed = converse(
         exchange.client,
         &mut upstream,
         request,
         prepared.traits,
-        prepared.upgrade.as_deref(),
-        times,
-        own.or(Some(id)),
+        &manner,
     )
-    .await
-    .map_err(|fault| Failed { fault, reused })?;
+    .await;
+    prepared.lines.truncate(unbound);
+    let relayed = relayed.map_err(|fault| Failed { fault, reused })?;
     if relayed.keep_upstream && backend.target.proxy_protocol.is_none() {
-        pool.give_back(upstream, Instant::now());
+        kept.pool.give_back(upstream, Instant::now());
     }
     Ok(Outcome {
         status: relayed.status,
@@ -113,41 +166,5 @@ async fn ask(
         attempts: 0,
         fault: relayed.fault,
         keep: relayed.keep_client,
-    })
-}
-
-async fn connection(
-    exchange: &Exchange<'_>,
-    backend: &Backend,
-    index: usize,
-    fresh: bool,
-    pool: &Pool,
-) -> Result<Upstream, Failed> {
-    if fresh {
-        // One kept connection was dead: its neighbours are no better.
-        pool.clear();
-    }
-    if let Some(kept) = pool.checkout() {
-        return Ok(kept);
-    }
-    let fault = Fault::upstream(Phase::Connect, Kind::Closed);
-    let endpoint = backend.endpoints.get(index).ok_or(Failed {
-        fault,
-        reused: false,
-    })?;
-    let header = backend.target.proxy_protocol.map(|version| {
-        let peer = exchange.peer.address;
-        tcp::header(version, peer, peer)
-    });
-    let connected = client::connect_after(
-        &endpoint.address,
-        header.as_deref().unwrap_or_default(),
-        backend.connector.as_ref(),
-        &exchange.client.deadline,
-        exchange.view.state.target.limits.connect,
-    );
-    connected.await.map_err(|fault| Failed {
-        fault,
-        reused: false,
     })
 }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::client::Address;
 use http::counts::Counts;
+use http::shared_idle::{Keep, SharedIdle};
 use http::tls::connect::{Authorities, Terms};
 use http::tls::{self, Alpn, Connector, TlsError, Version};
 use site::target::balancer::{BackendTarget, Bind, EndpointTls, Protocol};
@@ -17,8 +18,11 @@ use crate::budget::Budget;
 use crate::choose::load::Load;
 use crate::choose::{Ask, Choice, Condition, Pool, slow_start};
 use crate::health::judge;
+use crate::outlier::Tally;
 use crate::snapshot::{Override, Wish};
 use crate::standing::{Admin, Standing, Why, standing};
+use crate::sticky::{BadName, Sticky};
+use crate::waiting_room::WaitingRoom;
 use crate::worker::Worker;
 
 /// Immutable but for the counters.
@@ -31,6 +35,7 @@ pub(crate) struct Backend {
     pub(crate) loads: Vec<Arc<Load>>,
     pub(crate) pool: Pool,
     pub(crate) connector: Option<Connector>,
+    pub(crate) sticky: Option<Arc<Sticky>>,
     pub(crate) kept: Arc<Kept>,
 }
 
@@ -42,11 +47,26 @@ pub(crate) struct Kept {
     /// Requests at all endpoints together, for the breaker.
     pub(crate) open: Open,
     pub(crate) budget: Budget,
+    /// Requests that wait for an endpoint.
+    pub(crate) room: WaitingRoom,
 }
 
-impl Kept {
-    /// An endpoint has room again.
-    pub(crate) fn freed(&self) {}
+/// Why a backend cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackendError {
+    #[error("backend {backend}: {source}")]
+    Tls { backend: String, source: TlsError },
+    #[error("backend {backend}: {source}")]
+    Sticky { backend: String, source: BadName },
+}
+
+/// What is the same for all backends of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) wishes: &'a [Override],
+    pub(crate) cookie_key: &'a [u8],
+    pub(crate) threads: usize,
+    pub(crate) now_ms: u64,
 }
 
 /// One endpoint and what is known of it.
@@ -57,6 +77,8 @@ pub(crate) struct Endpoint {
     pub(crate) known: Known,
     pub(crate) standing: Standing,
     pub(crate) counters: Arc<Counters>,
+    /// Idle connections that threads leave to each other.
+    pub(crate) idle: Arc<SharedIdle>,
 }
 
 /// What the standing follows from. Times are wall clock, milliseconds since 1970.
@@ -80,6 +102,7 @@ pub(crate) struct Counters {
     pub(crate) counts: Box<[Counts]>,
     /// Attempts that failed.
     pub(crate) failures: AtomicU64,
+    pub(crate) tally: Tally,
 }
 
 impl Backend {
@@ -87,10 +110,14 @@ impl Backend {
     pub(crate) fn new(
         target: &BackendTarget,
         former: Option<&Arc<Self>>,
-        wishes: &[Override],
-        threads: usize,
-        now_ms: u64,
-    ) -> Result<Self, TlsError> {
+        means: &Means<'_>,
+    ) -> Result<Self, BackendError> {
+        let Means {
+            wishes,
+            cookie_key,
+            threads,
+            now_ms,
+        } = *means;
         let mut target = target.clone();
         let (mut endpoints, mut loads) = (Vec::new(), Vec::new());
         for endpoint in &mut target.endpoints {
@@ -111,16 +138,18 @@ impl Backend {
             if let Some(weight) = wish.and_then(|wish| wish.weight) {
                 endpoint.weight = weight;
             }
-            let (mut now, counters, load) = match known {
+            let (mut now, counters, load, idle) = match known {
                 Some((known, load)) => (
                     known.known.clone(),
                     Arc::clone(&known.counters),
                     Arc::clone(load),
+                    Arc::clone(&known.idle),
                 ),
                 None => (
                     Known::new(now_ms),
                     Arc::new(Counters::new(threads)),
                     Arc::default(),
+                    Arc::new(SharedIdle::new(Keep::default(), threads, Instant::now())),
                 ),
             };
             let admin = wish.map_or(Admin::Ready, |wish| match wish.admin {
@@ -141,6 +170,7 @@ impl Backend {
                 standing: now.standing(),
                 known: now,
                 counters,
+                idle,
             });
             loads.push(load);
         }
@@ -148,13 +178,31 @@ impl Backend {
             .tls
             .as_ref()
             .map(|tls| connector(tls, &target))
-            .transpose()?;
+            .transpose()
+            .map_err(|source| BackendError::Tls {
+                backend: target.name.clone(),
+                source,
+            })?;
+        let sticky = target
+            .sticky
+            .as_deref()
+            .map(|cookie| {
+                let names = endpoints.iter().map(|endpoint| endpoint.name.as_str());
+                Sticky::new(cookie, &target.name, names, cookie_key).map(Arc::new)
+            })
+            .transpose()
+            .map_err(|source| BackendError::Sticky {
+                backend: target.name.clone(),
+                source,
+            })?;
         let kept = former.map_or_else(Arc::default, |former| Arc::clone(&former.kept));
+        kept.room.resize(target.queue.size, target.queue.timeout);
         Ok(Self {
             pool: pool(&target, &endpoints, now_ms),
             endpoints,
             loads,
             connector,
+            sticky,
             kept,
             target,
         })
@@ -186,6 +234,7 @@ impl Backend {
             endpoints,
             loads: self.loads.clone(),
             connector: self.connector.clone(),
+            sticky: self.sticky.clone(),
             kept: Arc::clone(&self.kept),
         }
     }
@@ -222,6 +271,18 @@ impl Backend {
             }
         }
         Choice::Full
+    }
+
+    /// Whether a new request has to stand behind others.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.target.max_requests > 0 && self.kept.room.len() > 0
+    }
+
+    /// An endpoint has room again: for the one whose turn it is.
+    pub(crate) fn freed(&self) {
+        if self.target.max_requests > 0 {
+            self.kept.room.call();
+        }
     }
 
     /// After how long it has to be made anew, because an endpoint's share will have grown.
@@ -305,6 +366,7 @@ impl Counters {
         Self {
             counts: (0..threads).map(|_| Counts::default()).collect(),
             failures: AtomicU64::new(0),
+            tally: Tally::default(),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! The life of a request, top to bottom: read, prepare, choose, send, wait, relay; on failure, again.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::copy::Copy;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
-use http::{Fault, Kind, Phase, Side};
+use http::{Fault, Kind, Phase};
 
 use crate::answer::{self, Answer, Content, Manner};
 use crate::attempt::{self, Failed};
 use crate::backend::Backend;
 use crate::choose::Choice;
+use crate::mirror;
 use crate::prepare::{Line, Prepared, Terms, prepare};
 use crate::reason::Reason;
 use crate::record::{self, Outcome};
@@ -20,32 +21,24 @@ use crate::worker::{Peer, View, Worker};
 
 /// Serves a client's connection until it ends.
 pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Peer) {
-    let mut line = Line::default();
-    let mut scratch = Vec::new();
     loop {
         let (keep_alive, whole_head) = worker.head_times();
-        let length = match client.read_head(keep_alive, whole_head).await {
+        let read = match client.read_head(keep_alive, whole_head).await {
             Ok(None) => break,
             Ok(Some(length)) => Ok(length),
             Err(fault) if fault.kind == Kind::Closed => break,
             Err(fault) => Err(fault),
         };
-        let view = worker.view();
-        let started = Instant::now();
-        line.clear();
-        worker.request_id(&mut line.id);
-        let mut exchange = Exchange {
+        // Boxed, so that a connection that waits for its next request does not hold the room for one.
+        if !Box::pin(one(
             worker,
-            view: &view,
-            client: &mut client,
-            peer: &peer,
-        };
-        let outcome = match length {
-            Ok(length) => exchange.run(length, &mut line, &mut scratch).await,
-            Err(why) => exchange.answer(Answer::of_fault(why), &line.id).await,
-        };
-        record::record(worker, &view, &peer, &line, &outcome, started);
-        if !outcome.keep || worker.watch.draining() {
+            &mut client,
+            &peer,
+            read,
+            std::future::pending(),
+        ))
+        .await
+        {
             break;
         }
     }
@@ -53,6 +46,57 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Pee
     if peer.secure {
         client.linger(0, LINGER).await;
     }
+}
+
+/// Serves a stream of HTTP/2, which is one request. `gone`: the client has lost interest.
+pub(crate) async fn serve_stream(
+    worker: &Rc<Worker>,
+    mut client: Connection,
+    peer: Peer,
+    gone: impl Future<Output = ()>,
+) {
+    let (_, whole_head) = worker.head_times();
+    let read = match client.read_head(whole_head, whole_head).await {
+        Ok(None) => return,
+        Ok(Some(length)) => Ok(length),
+        Err(fault) => Err(fault),
+    };
+    one(worker, &mut client, &peer, read, gone).await;
+}
+
+/// One request, whose head is in the buffer, or what was wrong with it. Whether the connection can take
+/// another one.
+async fn one(
+    worker: &Rc<Worker>,
+    client: &mut Connection,
+    peer: &Peer,
+    read: Result<usize, Fault>,
+    gone: impl Future<Output = ()>,
+) -> bool {
+    let view = worker.view();
+    let started = Instant::now();
+    let mut line = worker.line();
+    let mut exchange = Exchange {
+        worker,
+        view: &view,
+        client,
+        peer,
+    };
+    let running = async {
+        match read {
+            Ok(length) => exchange.run(length, &mut line).await,
+            Err(why) => exchange.answer(Answer::of_fault(why), &line.id).await,
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = running => Some(outcome),
+        () = gone => None,
+    };
+    let outcome = outcome.unwrap_or_else(Outcome::client_gone);
+    record::record(worker, &view, peer, &line, &outcome, started);
+    worker.give_back(line);
+    outcome.keep && !worker.watch.draining()
 }
 
 /// What every step of an exchange needs.
@@ -65,26 +109,24 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// One request, whose head of `length` bytes is in the buffer.
-    async fn run(&mut self, length: usize, line: &mut Line, scratch: &mut Vec<u8>) -> Outcome {
+    async fn run(&mut self, length: usize, line: &mut Line) -> Outcome {
         let terms = Terms {
             state: &self.view.state,
-            client: self.peer.address.ip(),
-            scheme: self.peer.scheme(),
+            peer: self.peer.address.ip(),
+            secure: self.peer.secure,
             redirect_to: self.peer.redirect_to,
+            hsts: self.peer.hsts.as_deref(),
             now: self.worker.since_start(),
+            random: self.worker.random(),
         };
-        let bytes = self.client.buffer.filled();
-        match prepare(bytes, length, &terms, line, std::mem::take(scratch)) {
+        match prepare(self.client.buffer.filled(), length, &terms, line) {
             Ok(mut prepared) => {
                 self.client.buffer.consume(prepared.taken);
                 let (route, seat) = (prepared.route, prepared.seat.take());
-                let mut outcome = self.forward(prepared, &line.id, scratch).await;
+                let outcome = self.forward(prepared, line).await;
                 if let (Some(route), Some(seat)) = (self.view.state.rules.routes.get(route), seat) {
                     route.gate.leave(seat);
                 }
-                // A client whose connection is to end with this process is told so by its last answer.
-                outcome.keep &= !self.worker.watch.draining();
                 outcome
             }
             Err(answer) => {
@@ -94,58 +136,65 @@ impl Exchange<'_> {
         }
     }
 
-    /// Sends the request to one endpoint after the other until one answers or no more may be asked.
-    async fn forward(&mut self, prepared: Prepared, id: &str, scratch: &mut Vec<u8>) -> Outcome {
+    /// Sends the request to the route's backend, unless that has too much to do.
+    async fn forward(&mut self, prepared: Prepared, line: &mut Line) -> Outcome {
         let view = Rc::clone(self.view);
         let Some(backend) = view.backend(prepared.backend) else {
-            let answer = self.refusal(Reason::NoEndpoint, &prepared, false);
-            return self.answer(answer, id).await;
+            let answer = refusal(Reason::NoEndpoint, &prepared, prepared.has_body);
+            return self.answer(answer, &line.id).await;
         };
         if !backend.kept.open.enter(backend.target.breaker) {
-            let answer = self.refusal(Reason::BreakerOpen, &prepared, false);
-            return self.answer(answer, id).await;
+            let answer = refusal(Reason::BreakerOpen, &prepared, prepared.has_body);
+            return self.answer(answer, &line.id).await;
         }
         backend.kept.budget.request(self.worker.seconds());
-        let outcome = self.try_endpoints(backend, prepared, id, scratch).await;
+        if let Some(copies) = prepared.mirror {
+            mirror::send(self.worker, self.view, copies, &prepared.outgoing);
+        }
+        let number = prepared.backend;
+        let outcome = self.try_endpoints(backend, prepared, line).await;
         backend.kept.open.leave();
-        outcome
+        Outcome {
+            backend: Some(number),
+            ..outcome
+        }
     }
 
+    /// One endpoint after the other until one answers or no more may be asked.
     async fn try_endpoints(
         &mut self,
         backend: &Backend,
         mut prepared: Prepared,
-        id: &str,
-        scratch: &mut Vec<u8>,
+        line: &mut Line,
     ) -> Outcome {
         let route = self.view.state.rules.routes.get(prepared.route);
-        let limit = route.and_then(|route| route.target.request_body);
-        let limit = limit.unwrap_or(self.view.state.target.limits.request_body);
+        let limit = route.map_or(u64::MAX, |route| route.request_body);
         let outgoing = std::mem::take(&mut prepared.outgoing);
-        let mut request =
-            Copy::new(outgoing, prepared.framing, limit).keeping(backend.target.retries.body);
+        let retries = &backend.target.retries;
+        let mut request = Copy::new(outgoing, prepared.framing, limit).keeping(retries.body);
         let mut tried = Vec::new();
         let (mut attempts, mut fresh) = (0, false);
         loop {
-            let Choice::Endpoint(index) = self.choose(backend, &prepared, &tried) else {
-                let reason = match attempts {
-                    0 => Reason::NoEndpoint,
-                    _ => Reason::EndpointsTried,
-                };
-                let answer = self.refusal(reason, &prepared, request.has_body());
-                return Outcome {
-                    attempts,
-                    backend: Some(prepared.backend),
-                    ..self.answer(answer, id).await
-                };
+            let index = match self.choose(backend, &prepared, &tried).await {
+                Ok(index) => index,
+                Err(reason) => {
+                    let answer = refusal(reason, &prepared, request.has_body());
+                    let outcome = self.answer(answer, &line.id).await;
+                    return Outcome {
+                        attempts,
+                        ..outcome
+                    };
+                }
             };
             if !fresh {
                 attempts += 1;
             }
-            let asked = attempt::attempt(self, backend, &prepared, index, fresh, &mut request, id);
-            let Failed { fault, reused } = match asked.await {
+            let asked =
+                attempt::attempt(self, backend, &mut prepared, index, fresh, &mut request).await;
+            let Failed { fault, reused } = match asked {
                 Ok(outcome) => {
-                    *scratch = request.into_head();
+                    line.room.outgoing = request.into_head();
+                    line.room.lines = prepared.lines;
                     return Outcome {
                         attempts,
                         ..outcome
@@ -159,15 +208,19 @@ impl Exchange<'_> {
                 idempotent: prepared.traits.idempotent,
                 replayable: request.restart(),
                 number: attempts,
-                limit: backend.target.retries.attempts,
+                limit: retries.attempts,
             };
-            let mut verdict = verdict(&attempt, &fault);
-            let percent = backend.target.retries.budget_percent;
-            if verdict == Verdict::TryAnother
-                && !backend.kept.budget.retry(self.worker.seconds(), percent)
-            {
-                verdict = Verdict::GiveUp;
-            }
+            let verdict = match verdict(&attempt, &fault) {
+                Verdict::TryAnother
+                    if !backend
+                        .kept
+                        .budget
+                        .retry(self.worker.seconds(), retries.budget_percent) =>
+                {
+                    Verdict::GiveUp
+                }
+                verdict => verdict,
+            };
             match verdict {
                 Verdict::TryFresh => fresh = true,
                 Verdict::TryAnother => {
@@ -175,42 +228,52 @@ impl Exchange<'_> {
                     fresh = false;
                 }
                 Verdict::GiveUp => {
-                    let has_body = request.has_body();
+                    let keep = prepared.traits.keeps_by_default() && !request.has_body();
                     let answer = Answer {
                         is_head: prepared.traits.is_head,
-                        keep: prepared.traits.keeps_by_default() && !has_body,
+                        keep,
                         ..Answer::of_fault(fault)
                     };
+                    let outcome = self.answer(answer, &line.id).await;
                     return Outcome {
                         attempts,
-                        backend: Some(prepared.backend),
                         endpoint: Some(index),
-                        ..self.answer(answer, id).await
+                        ..outcome
                     };
                 }
             }
         }
     }
 
-    /// Who is asked next; a place at that endpoint is taken.
-    fn choose(&self, backend: &Backend, prepared: &Prepared, tried: &[usize]) -> Choice {
-        backend.choose(self.worker, prepared.key, None, tried)
-    }
-
-    /// An answer in place of an endpoint's. What is left of a body stands before the next request.
-    fn refusal(&self, reason: Reason, prepared: &Prepared, has_body: bool) -> Answer {
-        let fault = match reason {
-            Reason::EndpointsTried => Some(Fault::upstream(Phase::Connect, Kind::Closed)),
-            _ => None,
+    /// Who is asked next, after a wait when all have as much to do as they may. A place at that endpoint
+    /// is taken.
+    async fn choose(
+        &self,
+        backend: &Backend,
+        prepared: &Prepared,
+        tried: &[usize],
+    ) -> Result<usize, Reason> {
+        let look = || backend.choose(self.worker, prepared.key, prepared.bound, tried);
+        let none = match tried {
+            [] => Reason::NoEndpoint,
+            _ => Reason::EndpointsTried,
         };
-        Answer {
-            status: reason.status(),
-            reason,
-            content: Content::Page,
-            retry_after: None,
-            fault,
-            keep: prepared.traits.keeps_by_default() && !has_body && !prepared.has_body,
-            is_head: prepared.traits.is_head,
+        let since = Instant::now();
+        let mut choice = if backend.somebody_waits() {
+            Choice::Full
+        } else {
+            look()
+        };
+        loop {
+            match choice {
+                Choice::Endpoint(index) => return Ok(index),
+                Choice::Nobody => return Err(none),
+                Choice::Full => {
+                    let timeout = backend.target.queue.timeout.saturating_sub(since.elapsed());
+                    backend.kept.room.wait(prepared.has_body, timeout).await?;
+                    choice = look();
+                }
+            }
         }
     }
 
@@ -222,7 +285,7 @@ impl Exchange<'_> {
             request_id: id,
             reason_header: state.target.reason_header,
             hsts: self.peer.hsts.as_deref(),
-            page: None,
+            page: state.pages.find(answer.status, answer.reason),
         };
         let mut out = Vec::new();
         answer::write(&answer, &manner, &mut out);
@@ -245,12 +308,19 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether a fault says something about the endpoint.
-pub(crate) fn blames_endpoint(fault: &Fault) -> bool {
-    fault.side == Side::Upstream
-}
-
-/// How long an exchange took, for the speed of an endpoint.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+/// An answer in place of an endpoint's. What is left of a body stands before the next request.
+fn refusal(reason: Reason, prepared: &Prepared, has_body: bool) -> Answer {
+    let fault = match reason {
+        Reason::EndpointsTried => Some(Fault::upstream(Phase::Connect, Kind::Closed)),
+        _ => None,
+    };
+    Answer {
+        status: reason.status(),
+        reason,
+        content: Content::Page,
+        retry_after: None,
+        fault,
+        keep: prepared.traits.keeps_by_default() && !has_body,
+        is_head: prepared.traits.is_head,
+    }
 }

@@ -16,10 +16,17 @@ mod state;
 mod worker;
 
 mod attempt;
+mod ejections;
 mod exchange;
+mod explain;
+mod mirror;
+mod pages;
 mod prepare;
 mod record;
 mod tcp;
+mod two;
+mod upstream;
+mod waiting_room;
 
 pub mod hash;
 pub mod networks;

@@ -4,20 +4,28 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::body::{Framing, framing};
+use http::head::forwarded::is_forwarding;
 use http::head::traits::{self, Traits};
-use http::head::write::{self, Origin};
+use http::head::write::{self, Edit};
 use http::head::{self, RequestHead, Storage};
 use http::{Fault, Kind, Phase};
-use site::target::balancer::{Action, Algorithm};
+use site::target::balancer::Algorithm;
 
 use crate::admit::Admission;
 use crate::admit::concurrency::Seat;
 use crate::answer::{Answer, Content};
 use crate::choose::hash;
+use crate::headers::Values;
+use crate::pattern::Groups;
 use crate::reason::Reason;
+use crate::redirect::{self, goes_to_https, to_https};
+use crate::route::facts::{host, split};
 use crate::route::{Facts, Matched, Scratch};
-use crate::rules::{Does, Route};
+use crate::rules::{Does, Forward, Route};
 use crate::state::State;
+use crate::sticky::Bound;
+use crate::trace::Trace;
+use crate::trusted::{self, Origin};
 
 /// Paths of our own between balancer and web server; not for visitors.
 const INTERNAL: &[u8] = b"/.mainstay/";
@@ -34,25 +42,49 @@ pub(crate) struct Prepared {
     pub(crate) traits: Traits,
     pub(crate) upgrade: Option<String>,
     pub(crate) has_body: bool,
+    /// GET or HEAD.
+    pub(crate) is_read: bool,
+    /// The client came to us, or to the first proxy, over TLS.
+    pub(crate) secure: bool,
     pub(crate) route: usize,
     pub(crate) backend: usize,
+    /// Backend that gets a copy.
+    pub(crate) mirror: Option<usize>,
     /// For `Algorithm::Hash`.
     pub(crate) key: u64,
+    /// The endpoint that the visitor's cookie names.
+    pub(crate) bound: Option<usize>,
+    /// Lines added to the response.
+    pub(crate) lines: Vec<u8>,
     /// To be left when the request has ended.
     pub(crate) seat: Option<Seat>,
 }
 
-/// Text for the access log; reused from request to request.
+/// Text for the access log, and room for what is made of a request; reused from request to request.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) host: String,
+    pub(crate) minor: u8,
+    pub(crate) referer: String,
+    pub(crate) user_agent: String,
     pub(crate) client: Option<IpAddr>,
+    pub(crate) scheme: &'static str,
     /// Index of the route that took it.
     pub(crate) route: Option<usize>,
+    pub(crate) room: Room,
+}
+
+/// Allocations that are used again.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
     facts: Scratch,
+    pub(crate) outgoing: Vec<u8>,
+    pub(crate) lines: Vec<u8>,
+    added: Vec<u8>,
+    path: Vec<u8>,
 }
 
 impl Line {
@@ -61,6 +93,8 @@ impl Line {
         self.method.clear();
         self.target.clear();
         self.host.clear();
+        self.referer.clear();
+        self.user_agent.clear();
         self.client = None;
         self.route = None;
     }
@@ -70,12 +104,15 @@ impl Line {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub(crate) state: &'a State,
-    pub(crate) client: IpAddr,
-    pub(crate) scheme: &'a str,
+    /// Whose connection it is.
+    pub(crate) peer: IpAddr,
+    pub(crate) secure: bool,
     /// Port of HTTPS to which every request is sent on.
     pub(crate) redirect_to: Option<u16>,
+    pub(crate) hsts: Option<&'a str>,
     /// Since any moment, by a clock that does not go back.
     pub(crate) now: Duration,
+    pub(crate) random: u64,
 }
 
 /// `bytes`: what is buffered, of which `length` is the head.
@@ -84,7 +121,6 @@ pub(crate) fn prepare(
     length: usize,
     terms: &Terms<'_>,
     line: &mut Line,
-    outgoing: Vec<u8>,
 ) -> Result<Prepared, Answer> {
     let malformed = |kind: Kind| Answer::of_fault(Fault::client(Phase::RequestHead, kind));
     let (head_bytes, rest) = bytes
@@ -92,41 +128,81 @@ pub(crate) fn prepare(
         .ok_or(malformed(Kind::Malformed("the head")))?;
     let mut storage = Storage::new();
     let head = head::request(head_bytes, &mut storage).map_err(malformed)?;
-    let (authority, path) = traits::target(&head);
+    let (authority, target) = traits::target(&head);
     replace(&mut line.method, head.method);
     replace(&mut line.target, head.target);
     replace(&mut line.host, authority);
-    line.client = Some(terms.client);
+    line.minor = head.minor;
+    if terms.state.log.wants_visitor() {
+        let field = |name| head.fields.text(name).unwrap_or_default();
+        replace(&mut line.referer, field("referer"));
+        replace(&mut line.user_agent, field("user-agent"));
+    }
+    let rules = &terms.state.rules;
+    let origin = trusted::origin(&rules.trusted, terms.peer, terms.secure, head.fields);
+    line.client = Some(origin.client);
+    line.scheme = origin.scheme;
     let framing = framing::of_request(&head).map_err(malformed)?;
     let traits = Traits::of(&head);
+    let Line {
+        id, room, route, ..
+    } = line;
+    let Room {
+        facts,
+        outgoing,
+        lines,
+        added,
+        path,
+    } = room;
     let request = Request {
+        terms,
         head,
         authority,
-        path,
+        target,
         framing,
         traits,
         rest,
         length,
+        origin,
+        id,
     };
-    let Line {
-        id, facts, route, ..
-    } = line;
     let facts =
-        Facts::of(&head, terms.client, facts).map_err(|bad| request.refuse(Reason::from(bad)))?;
-    request.route(terms, &facts, id, route, outgoing)
+        Facts::of(&head, origin.client, facts).map_err(|bad| request.refuse(Reason::from(bad)))?;
+    let mut into = Into {
+        outgoing: std::mem::take(outgoing),
+        lines: std::mem::take(lines),
+        added,
+        path,
+    };
+    into.outgoing.clear();
+    into.lines.clear();
+    request.run(&facts, route, into)
+}
+
+/// Where the parts of what goes on are written.
+#[derive(Debug)]
+struct Into<'a> {
+    outgoing: Vec<u8>,
+    lines: Vec<u8>,
+    added: &'a mut Vec<u8>,
+    path: &'a mut Vec<u8>,
 }
 
 /// One request, read.
 #[derive(Debug, Clone, Copy)]
 struct Request<'a> {
+    terms: &'a Terms<'a>,
     head: RequestHead<'a, 'a>,
     authority: &'a str,
-    path: &'a str,
+    /// Path and query.
+    target: &'a str,
     framing: Framing,
     traits: Traits,
     /// What is buffered behind the head.
     rest: &'a [u8],
     length: usize,
+    origin: Origin<'a>,
+    id: &'a str,
 }
 
 impl Request<'_> {
@@ -146,18 +222,23 @@ impl Request<'_> {
         self.answer(reason, Content::Page)
     }
 
-    fn route(
+    fn run(
         &self,
-        terms: &Terms<'_>,
         facts: &Facts<'_>,
-        id: &str,
         taken_by: &mut Option<usize>,
-        outgoing: Vec<u8>,
+        into: Into<'_>,
     ) -> Result<Prepared, Answer> {
         if facts.path.bytes.starts_with(INTERNAL) {
             return Err(self.refuse(Reason::InternalPath));
         }
-        let rules = &terms.state.rules;
+        let rules = &self.terms.state.rules;
+        if let Some(port) = self.terms.redirect_to
+            && self.origin.scheme == "http"
+            && goes_to_https(facts.path.bytes)
+            && rules.table.knows_host(facts)
+        {
+            return Err(self.sent_to_https(facts, port));
+        }
         let matched = rules.table.find(facts);
         let found = matched.and_then(|matched| Some((matched, rules.routes.get(matched.route)?)));
         let Some((matched, route)) = found else {
@@ -170,12 +251,10 @@ impl Request<'_> {
             return Err(self.refuse(reason));
         };
         *taken_by = Some(matched.route);
-        let largest = route.target.request_body;
-        let largest = largest.unwrap_or(terms.state.target.limits.request_body);
-        if matches!(self.framing, Framing::Length(length) if length > largest) {
+        if matches!(self.framing, Framing::Length(length) if length > route.request_body) {
             return Err(self.refuse(Reason::BodyTooLarge));
         }
-        match route.gate.admit(terms.client, facts.fields, terms.now) {
+        match route.gate.admit(facts.client, facts.fields, self.terms.now) {
             Admission::Refuse {
                 reason,
                 retry_after,
@@ -183,7 +262,7 @@ impl Request<'_> {
                 retry_after,
                 ..self.refuse(reason)
             }),
-            Admission::Admit(seat) => match self.act(terms, facts, id, matched, route, outgoing) {
+            Admission::Admit(seat) => match self.act(facts, matched, route, into) {
                 Ok(prepared) => Ok(Prepared { seat, ..prepared }),
                 Err(answer) => {
                     if let Some(seat) = seat {
@@ -197,89 +276,226 @@ impl Request<'_> {
 
     fn act(
         &self,
-        terms: &Terms<'_>,
         facts: &Facts<'_>,
-        id: &str,
         matched: Matched,
         route: &Route,
-        outgoing: Vec<u8>,
+        into: Into<'_>,
     ) -> Result<Prepared, Answer> {
-        match (&route.target.action, &route.does) {
-            (Action::Forward { .. }, Does::Forward(backend)) => {
-                self.forward(terms, facts, id, matched, *backend, outgoing)
+        match &route.does {
+            Does::Forward(forward) => self.forward(facts, matched, route, forward, into),
+            Does::Redirect(redirect) => {
+                let rules = &self.terms.state.rules;
+                let groups = rules.table.groups(matched, facts);
+                let mut location = Vec::new();
+                let answer = match redirect.location(&self.values(facts, groups), &mut location) {
+                    Ok(()) => Answer {
+                        status: redirect.status,
+                        ..self.answer(Reason::Redirected, Content::Location(text(location)))
+                    },
+                    Err(reason) => self.refuse(reason),
+                };
+                Err(answer)
             }
-            (Action::Respond { status, body }, _) => Err(Answer {
+            Does::Respond { status, body } => Err(Answer {
                 status: *status,
                 ..self.answer(Reason::Answered, Content::Text(body.clone()))
             }),
-            (Action::Maintenance { retry_after }, _) => Err(Answer {
+            Does::Maintenance { retry_after } => Err(Answer {
                 retry_after: Some(*retry_after),
                 ..self.refuse(Reason::Maintenance)
             }),
-            _ => Err(self.refuse(Reason::NoRoute)),
+        }
+    }
+
+    fn sent_to_https(&self, facts: &Facts<'_>, port: u16) -> Answer {
+        let values = self.values(facts, Groups::default());
+        let mut location = Vec::new();
+        match to_https(self.head.method, port, &values, &mut location) {
+            Ok(status) => Answer {
+                status,
+                ..self.answer(Reason::Redirected, Content::Location(text(location)))
+            },
+            Err(reason) => self.refuse(reason),
+        }
+    }
+
+    fn values<'v>(&'v self, facts: &'v Facts<'_>, groups: Groups) -> redirect::Values<'v> {
+        let (path, query) = split(self.target);
+        redirect::Values {
+            scheme: self.origin.scheme,
+            host: host(self.authority),
+            path,
+            query,
+            groups,
+            normal_path: facts.path.bytes,
         }
     }
 
     fn forward(
         &self,
-        terms: &Terms<'_>,
         facts: &Facts<'_>,
-        id: &str,
         matched: Matched,
-        backend: usize,
-        mut outgoing: Vec<u8>,
+        route: &Route,
+        forward: &Forward,
+        into: Into<'_>,
     ) -> Result<Prepared, Answer> {
-        let Some(of) = terms.state.backends.get(backend) else {
+        let state = self.terms.state;
+        let Some(backend) = state.backends.get(forward.backend) else {
             return Err(self.refuse(Reason::NoEndpoint));
         };
-        let upgrade = traits::upgrade(&self.head);
-        let origin = Origin {
-            client: terms.client,
-            scheme: terms.scheme,
-            request_id: id,
+        let Into {
+            mut outgoing,
+            mut lines,
+            added,
+            path,
+        } = into;
+        let values = Values {
+            client: facts.client,
+            host: host(self.authority),
+            scheme: self.origin.scheme,
+            request_id: self.id,
+            route: &route.name,
         };
+        let bad = |_| self.refuse(Reason::BadRequestHost);
+        let target = self.target_for_endpoint(facts, matched, forward, path);
+        let upgrade = traits::upgrade(&self.head);
+        let keeps_trace = self.head.fields.get("traceparent").is_some() && {
+            let trace = Trace::of(self.head.fields, [0; 3]);
+            matches!(trace, Trace::Passed { .. })
+        };
+        let keeps = |name: &str| {
+            !(write::is_claim(name)
+                || is_forwarding(name)
+                || !keeps_trace && is_trace(name)
+                || !route.request.keeps(name))
+        };
+        added.clear();
+        self.put_origin(added);
+        route.request.append(&values, added).map_err(bad)?;
+        let edit = Edit {
+            keeps: &keeps,
+            added,
+        };
+        let host = forward.host.as_deref().unwrap_or(self.authority);
+        let (head, framing) = (&self.head, self.framing);
         write::outgoing(
-            &self.head,
-            self.path,
-            self.framing,
+            head,
+            target,
+            framing,
             upgrade,
-            self.authority,
-            Some(&origin),
+            host,
+            Some(&edit),
             &mut outgoing,
         );
         // A body that is all here goes along: one write, and the request can be repeated.
-        let whole = match self.framing {
+        let whole = match framing {
             Framing::Length(length) => usize::try_from(length)
                 .ok()
                 .and_then(|n| self.rest.get(..n)),
             _ => None,
         };
-        let (framing, body) = match whole {
+        let (left, body) = match whole {
             Some(body) => (Framing::None, body),
-            None => (self.framing, &[][..]),
+            None => (framing, &[][..]),
         };
         outgoing.extend_from_slice(body);
+        self.put_response_lines(&mut lines);
+        route.response.append(&values, &mut lines).map_err(bad)?;
+        let mirrored = |(_, percent): &(usize, u8)| self.terms.random % 100 < u64::from(*percent);
+        let mirror = forward
+            .mirror
+            .filter(mirrored)
+            .filter(|_| framing == Framing::None);
         Ok(Prepared {
             outgoing,
-            framing,
+            framing: left,
             taken: self.length + body.len(),
             traits: self.traits,
             upgrade: upgrade.map(str::to_owned),
-            has_body: self.framing != Framing::None,
+            has_body: framing != Framing::None,
+            is_read: matches!(self.head.method, "GET" | "HEAD"),
+            secure: self.origin.scheme == "https",
             route: matched.route,
-            backend,
-            key: match of.target.algorithm {
+            backend: forward.backend,
+            mirror: mirror.map(|(backend, _)| backend),
+            key: match backend.target.algorithm {
                 Algorithm::Hash => hash::key(
-                    &of.target.hash_by,
-                    terms.client,
+                    &backend.target.hash_by,
+                    facts.client,
                     facts.path.bytes,
                     facts.fields,
                 ),
                 _ => 0,
             },
+            bound: match backend
+                .sticky
+                .as_ref()
+                .map(|sticky| sticky.bound(facts.fields))
+            {
+                Some(Bound::To(endpoint)) => Some(endpoint),
+                _ => None,
+            },
+            lines,
             seat: None,
         })
     }
+
+    /// Path and query for the endpoint: the client's, or what the route makes of them.
+    fn target_for_endpoint<'p>(
+        &'p self,
+        facts: &Facts<'_>,
+        matched: Matched,
+        forward: &Forward,
+        path: &'p mut Vec<u8>,
+    ) -> &'p str {
+        let Some(rewriting) = &forward.rewriting else {
+            return self.target;
+        };
+        let groups = self.terms.state.rules.table.groups(matched, facts);
+        path.clear();
+        rewriting.put(facts.path, &groups, facts.query, path);
+        // Percent-encoded: ASCII.
+        std::str::from_utf8(path).unwrap_or("/")
+    }
+
+    /// Our own account of where the request comes from.
+    fn put_origin(&self, out: &mut Vec<u8>) {
+        let rules = &self.terms.state.rules;
+        let host = self.origin.host.unwrap_or(self.authority);
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        trusted::put_forwarded_for(&rules.trusted, self.terms.peer, self.head.fields, out);
+        for part in [
+            "\r\nX-Forwarded-Proto: ",
+            self.origin.scheme,
+            "\r\nX-Forwarded-Host: ",
+            host,
+            "\r\nX-Request-Id: ",
+            self.id,
+            "\r\n",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    fn put_response_lines(&self, out: &mut Vec<u8>) {
+        for part in ["X-Request-Id: ", self.id, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        if let Some(hsts) = self.terms.hsts {
+            for part in ["Strict-Transport-Security: ", hsts, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+}
+
+fn is_trace(name: &str) -> bool {
+    name.eq_ignore_ascii_case("traceparent") || name.eq_ignore_ascii_case("tracestate")
+}
+
+/// Made of percent-encoded parts and names of hosts.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 fn replace(text: &mut String, with: &str) {

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use http::Fault;
-use telemetry::access_log;
+use telemetry::access_log::{self, Format};
 
 use crate::prepare::Line;
 use crate::reason::Reason;
@@ -24,6 +24,22 @@ pub(crate) struct Outcome {
     pub(crate) keep: bool,
 }
 
+impl Outcome {
+    /// The client reset its stream before the answer was whole (nginx's 499).
+    pub(crate) fn client_gone() -> Self {
+        Self {
+            status: Reason::ClientGone.status(),
+            reason: Some(Reason::ClientGone),
+            bytes: 0,
+            backend: None,
+            endpoint: None,
+            attempts: 0,
+            fault: None,
+            keep: false,
+        }
+    }
+}
+
 pub(crate) fn record(
     worker: &Worker,
     view: &View,
@@ -42,6 +58,9 @@ pub(crate) fn record(
     if let Some(reason) = outcome.reason {
         worker.count_reason(reason);
     }
+    if *state.log == Format::Off {
+        return;
+    }
     let backend = outcome.backend.and_then(|index| state.backends.get(index));
     let endpoint = outcome
         .endpoint
@@ -57,22 +76,32 @@ pub(crate) fn record(
     let address = line.client.unwrap_or(peer.address.ip());
     // Writing to a String cannot fail.
     std::fmt::Write::write_fmt(&mut client, format_args!("{address}")).unwrap_or_default();
-    worker.log(&access_log::Exchange {
-        at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
-        request_id: &line.id,
-        client: &client,
-        scheme: peer.scheme(),
-        host: &line.host,
-        method: &line.method,
-        target: &line.target,
-        status: outcome.status,
-        reason: outcome.reason.map_or("", Reason::as_str),
-        bytes: outcome.bytes,
-        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        route: route.map_or("", |route| route.target.name.as_str()),
-        backend: backend.map_or("", |backend| backend.target.name.as_str()),
-        endpoint: endpoint.map_or("", |endpoint| endpoint.name.as_str()),
-        attempts: outcome.attempts,
-        fault: &fault,
-    });
+    worker.log(
+        &state.log,
+        &access_log::Exchange {
+            at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            request_id: &line.id,
+            client: &client,
+            scheme: if line.client.is_some() {
+                line.scheme
+            } else {
+                peer.scheme()
+            },
+            minor: line.minor,
+            referer: &line.referer,
+            user_agent: &line.user_agent,
+            host: &line.host,
+            method: &line.method,
+            target: &line.target,
+            status: outcome.status,
+            reason: outcome.reason.map_or("", Reason::as_str),
+            bytes: outcome.bytes,
+            duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            route: route.map_or("", |route| &*route.name),
+            backend: backend.map_or("", |backend| backend.target.name.as_str()),
+            endpoint: endpoint.map_or("", |endpoint| endpoint.name.as_str()),
+            attempts: outcome.attempts,
+            fault: &fault,
+        },
+    );
 }

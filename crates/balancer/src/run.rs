@@ -13,16 +13,21 @@ use telemetry::Severity;
 use telemetry::wall_clock::now_ms;
 use tokio::sync::mpsc;
 
+use crate::ejections::Ejections;
+use crate::explain;
 use crate::hash::Seed;
-use crate::health::probe::Result as ProbeResult;
+use crate::health::probe::Probed;
 use crate::health::probes::Probes;
 use crate::metrics::{self, Reasons};
-use crate::snapshot::Snapshot;
+use crate::outlier::Change;
+use crate::snapshot::{Question, Snapshot};
 use crate::state::{Lasting, State};
 use crate::worker::{self, Parts};
 
 /// News of endpoints waiting to be taken up: a thousand endpoints may change at once.
 const QUEUE: usize = 4096;
+/// How often ejected endpoints are looked at: whether their time is over.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Runs the balancer until it is told to drain.
 pub fn run() -> Result<(), RoleError> {
@@ -41,13 +46,18 @@ struct Balancer {
     crew: Crew,
     reasons: Arc<Reasons>,
     probes: Probes,
+    ejections: Ejections,
+    /// Of the budgets' clock.
+    start: Instant,
     voice: Voice,
 }
 
 /// What the other threads and the probes say.
 #[derive(Debug)]
 pub(crate) enum News {
-    Probed(ProbeResult),
+    Probed(Probed),
+    /// An endpoint (its backend's index and its own) has failed so often that it may have to be put out.
+    Failing(usize, usize),
 }
 
 async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
@@ -79,6 +89,7 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
     let mut balancer = Balancer::start(state, lasting, &doors, news, control.voice())?;
     control.ready().await;
     let mut parent = true;
+    let mut sweep = tokio::time::Instant::now() + SWEEP;
     loop {
         tokio::select! {
             order = control.next(), if parent => match order {
@@ -91,12 +102,16 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
                     return Ok(());
                 }
                 Order::Ask { id, about } => control.answer(id, balancer.answer(about)).await,
-                Order::Question { id, .. } => control.answer(id, String::new()).await,
+                Order::Question { id, value } => control.answer(id, balancer.explain(value)).await,
                 // Traffic goes on from the last snapshot.
                 Order::ParentGone => parent = false,
             },
             Some(news) = told.recv() => balancer.take(news),
             () = balancer.grown() => balancer.grow(),
+            () = tokio::time::sleep_until(sweep) => {
+                balancer.sweep();
+                sweep += SWEEP;
+            }
         }
     }
 }
@@ -133,12 +148,15 @@ impl Balancer {
                 seed,
                 start,
                 reasons: Arc::clone(&reasons),
+                news: news.clone(),
                 place,
             };
             Ok(move || worker::run(parts))
         })?;
         let mut balancer = Self {
             probes: Probes::new(news),
+            ejections: Ejections::new(start),
+            start,
             shared,
             lasting,
             reasons,
@@ -161,12 +179,13 @@ impl Balancer {
 
     fn take(&mut self, news: News) {
         match news {
-            News::Probed(result) => self.probed(result),
+            News::Probed(probed) => self.probed(&probed),
+            News::Failing(backend, endpoint) => self.failing(backend, endpoint),
         }
     }
 
     /// Takes up a change of health and says so.
-    fn probed(&self, result: ProbeResult) {
+    fn probed(&self, result: &Probed) {
         let state = self.shared.load();
         let Some((index, endpoint)) = state.find(&result.backend, &result.endpoint) else {
             return;
@@ -191,6 +210,61 @@ impl Balancer {
             let word = if up { "is up" } else { "is down" };
             let what = format!("endpoint {} {word}: {}", result.endpoint, result.reason);
             let subject = format!("endpoint {}", result.endpoint);
+            self.voice.event(severity, subject, kind, what);
+        }
+    }
+
+    /// An endpoint has failed many requests in a row: it is put out, unless too few would be left.
+    fn failing(&mut self, index: usize, endpoint: usize) {
+        let state = self.shared.load();
+        if let Some(backend) = state.backends.get(index) {
+            let changes = self.ejections.failing(backend, endpoint);
+            self.eject(index, &changes);
+        }
+    }
+
+    /// Endpoints whose time is over come back; those that succeed too seldom go.
+    fn sweep(&mut self) {
+        let state = self.shared.load();
+        for (index, backend) in state.backends.iter().enumerate() {
+            let changes = self.ejections.sweep(backend);
+            self.eject(index, &changes);
+        }
+    }
+
+    fn eject(&self, index: usize, changes: &[Change]) {
+        for change in changes {
+            let (state, ms) = (self.shared.load(), now_ms());
+            let Some(backend) = state.backends.get(index) else {
+                return;
+            };
+            let (number, ejected, reason) = match change {
+                Change::Ejected {
+                    endpoint,
+                    time,
+                    why,
+                } => {
+                    let reason = format!("{why}; out for {} s", time.as_secs());
+                    (*endpoint, Some(ms), reason)
+                }
+                Change::Returned { endpoint } => {
+                    (*endpoint, None, "its time out is over".to_owned())
+                }
+            };
+            let Some(endpoint) = backend.endpoints.get(number) else {
+                continue;
+            };
+            let changed = backend.with(number, ms, |known| {
+                known.ejected = ejected;
+                known.reason.clone_from(&reason);
+            });
+            self.shared.store(state.with_backend(index, changed));
+            let (severity, kind, word) = match ejected {
+                Some(_) => (Severity::Warning, "endpoint-ejected", "is out"),
+                None => (Severity::Info, "endpoint-returned", "is back"),
+            };
+            let subject = format!("endpoint {}", endpoint.name);
+            let what = format!("endpoint {} {word}: {reason}", endpoint.name);
             self.voice.event(severity, subject, kind, what);
         }
     }
@@ -230,12 +304,30 @@ impl Balancer {
         }
     }
 
+    fn explain(&self, question: serde_json::Value) -> String {
+        let answer = serde_json::from_value::<Question>(question)
+            .map_err(|e| e.to_string())
+            .map(|question| explain::answer(&self.shared.load(), &question));
+        match answer {
+            Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
+            Err(e) => {
+                tracing::error!("a question that cannot be read: {e}");
+                String::new()
+            }
+        }
+    }
+
     fn answer(&self, about: About) -> String {
         let state = self.shared.load();
         match about {
             About::Status => serde_json::to_string(&metrics::status(&state, self.crew.total()))
                 .unwrap_or_default(),
-            About::Metrics => metrics::exposition(&state, &self.crew.total(), &self.reasons),
+            About::Metrics => metrics::exposition(
+                &state,
+                &self.crew.total(),
+                &self.reasons,
+                self.start.elapsed().as_secs(),
+            ),
         }
     }
 }

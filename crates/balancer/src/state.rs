@@ -9,13 +9,15 @@ use http::tls::accept::Clients;
 use http::tls::sni::Names;
 use http::tls::{self, Alpn, Resumption, TlsError, Version};
 use site::target::balancer::{
-    BalancerTarget, CertificateFiles, ListenerMode, ListenerTarget, TlsTarget,
+    AccessLogFormat, BalancerTarget, CertificateFiles, ListenerMode, ListenerTarget, TlsTarget,
 };
 
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendError, Means};
 use crate::hash::Seed;
+use crate::pages::{PageError, Pages};
 use crate::rules::{Rules, RulesError};
 use crate::snapshot::Snapshot;
+use telemetry::access_log::Format;
 
 /// Immutable but for the counters.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub(crate) struct State {
     pub(crate) rules: Arc<Rules>,
     pub(crate) backends: Vec<Arc<Backend>>,
     pub(crate) access_log: PathBuf,
-    /// Signs the cookies that bind visitors.
-    pub(crate) cookie_key: Arc<[u8]>,
+    pub(crate) log: Arc<Format>,
+    pub(crate) pages: Arc<Pages>,
 }
 
 /// What a socket's connections are.
@@ -64,7 +66,11 @@ pub(crate) enum StateError {
     #[error("listener {0} offers HTTPS and there is no certificate")]
     NoCertificate(String),
     #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("{path}: {source}")]
     File {
         path: PathBuf,
@@ -96,12 +102,16 @@ impl State {
                 source,
             })?;
         let target = Arc::new(snapshot.target);
+        let means = Means {
+            wishes: &snapshot.overrides,
+            cookie_key: &cookie_key,
+            threads: lasting.threads,
+            now_ms,
+        };
         let mut backends = Vec::new();
         for backend in &target.backends {
             let known = former.and_then(|former| former.backend(&backend.name));
-            let wishes = &snapshot.overrides;
-            let new = Backend::new(backend, known, wishes, lasting.threads, now_ms)?;
-            backends.push(Arc::new(new));
+            backends.push(Arc::new(Backend::new(backend, known, &means)?));
         }
         let own = snapshot.certificate.as_ref();
         let mut doors = HashMap::new();
@@ -118,7 +128,13 @@ impl State {
             rules: Arc::new(rules),
             backends,
             access_log: snapshot.access_log,
-            cookie_key: cookie_key.into(),
+            log: Arc::new(match &target.access_log {
+                AccessLogFormat::Json => Format::Json,
+                AccessLogFormat::Combined => Format::Combined,
+                AccessLogFormat::Template(text) => Format::template(text),
+                AccessLogFormat::Off => Format::Off,
+            }),
+            pages: Arc::new(Pages::read(target.error_pages.as_deref())?),
             target,
         })
     }
@@ -152,7 +168,8 @@ impl State {
             rules: Arc::clone(&self.rules),
             backends,
             access_log: self.access_log.clone(),
-            cookie_key: Arc::clone(&self.cookie_key),
+            log: Arc::clone(&self.log),
+            pages: Arc::clone(&self.pages),
         }
     }
 }

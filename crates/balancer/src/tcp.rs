@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use http::Deadline;
 use http::client::{self, Upstream};
-use http::proxy_protocol::{Claim, Origin, v1, v2};
 use http::server::Connection;
 use http::socket::Socket;
 use http::tls::hello;
 use http::tls::sni::Names;
 use http::upgrade;
-use site::target::balancer::{Algorithm, ProxyVersion};
+use site::target::balancer::Algorithm;
 
 use crate::backend::Backend;
 use crate::choose::Choice;
 use crate::hash;
+use crate::upstream::header;
 use crate::worker::{View, Worker};
 
 /// A client that does not speak: which backend it wants is not known until it does.
@@ -28,9 +28,7 @@ const HELLO: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(
     worker: &Rc<Worker>,
     view: &Rc<View>,
-    mut socket: Socket,
-    deadline: Deadline,
-    peer: SocketAddr,
+    (mut socket, deadline, peer): (Socket, Deadline, SocketAddr),
     by_name: Option<&Names<usize>>,
     otherwise: Option<usize>,
 ) {
@@ -65,6 +63,7 @@ pub(crate) async fn serve(
     let moved = upgrade::tunnel(&mut client, &mut upstream, Vec::new(), idle).await;
     if let Some(load) = backend.loads.get(endpoint) {
         load.open.leave();
+        backend.freed();
     }
     if let Some(endpoint) = backend.endpoints.get(endpoint)
         && let Some(counts) = endpoint.counters.counts.get(worker.index)
@@ -107,28 +106,13 @@ async fn connect(
             Ok(upstream) => return Some((index, upstream)),
             Err(fault) => {
                 load.open.leave();
+                backend.freed();
+                tracing::debug!("{peer}: endpoint {}: {fault}", endpoint.name);
                 endpoint.counters.failures.fetch_add(1, Relaxed);
-                worker.failed(view, number, index, &fault);
+                worker.failed(backend, number, index);
             }
         }
         tried.push(index);
     }
     None
-}
-
-/// What a connection to an endpoint begins with.
-pub(crate) fn header(version: ProxyVersion, peer: SocketAddr, to: SocketAddr) -> Vec<u8> {
-    let origin = match peer.ip().is_unspecified() {
-        true => Origin::Unknown,
-        false => Origin::Known {
-            source: peer,
-            destination: to,
-        },
-    };
-    let mut out = Vec::new();
-    match version {
-        ProxyVersion::V1 => v1::write(origin, &mut out),
-        ProxyVersion::V2 => v2::write(&Claim::of(origin), true, &mut out),
-    }
-    out
 }

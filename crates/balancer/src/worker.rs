@@ -7,24 +7,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::Stream;
 use http::client::Address;
 use http::counts::Counts;
 use http::deadline::{Deadline, Watch};
 use http::front::{self, Accepted, Listener};
-use http::pool::Pool;
+use http::h2::{self, preface::Spoken};
 use http::proxy_protocol::{self, Origin};
 use http::server::Connection;
 use http::socket::Socket;
+use http::tls::{self, Alpn};
 use http::workers::Place;
-use http::{Fault, Stream, tls};
 use process::snapshot::Shared;
+use telemetry::access_log::{Exchange, Format};
+use tokio::sync::mpsc;
 
 use crate::access_file::AccessFile;
 use crate::backend::Backend;
 use crate::metrics::Reasons;
+use crate::prepare::Line;
 use crate::reason::Reason;
+use crate::run::News;
 use crate::state::{State, Way};
-use crate::{exchange, tcp};
+use crate::upstream::Kept;
+use crate::{exchange, tcp, two};
 
 /// The handshake of a client that dawdles, and a PROXY header that does not come.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -32,6 +38,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
 /// Bytes of access log collected before they are written.
 const LOG_BUFFER: usize = 32 << 10;
+/// Rooms for requests that are kept; as many as are usually under way at once.
+const LINES: usize = 64;
 
 /// Shared by the connections of one thread.
 #[derive(Debug)]
@@ -39,7 +47,7 @@ pub(crate) struct Worker {
     pub(crate) watch: Rc<Watch>,
     shared: Shared<State>,
     view: RefCell<Rc<View>>,
-    pools: RefCell<HashMap<(String, Address), Rc<Pool>>>,
+    kept: RefCell<HashMap<(String, Address), Rc<Kept>>>,
     pub(crate) counts: Arc<Counts>,
     /// Its number among the threads: which of the counters of endpoints and routes are its own.
     pub(crate) index: usize,
@@ -47,14 +55,18 @@ pub(crate) struct Worker {
     ids: Ids,
     start: Instant,
     reasons: Arc<Reasons>,
+    news: mpsc::Sender<News>,
+    lines: RefCell<Vec<Line>>,
+    /// Held once by each copy under way.
+    copies: Rc<()>,
 }
 
 /// The state in force, with this thread's pools of its endpoints. One request uses one view.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) state: Arc<State>,
-    /// By backend, by endpoint.
-    pools: Vec<Vec<Rc<Pool>>>,
+    /// This thread's connections, by backend, by endpoint.
+    upstreams: Vec<Vec<Rc<Kept>>>,
 }
 
 impl View {
@@ -62,8 +74,8 @@ impl View {
         self.state.backends.get(index)
     }
 
-    pub(crate) fn pool(&self, backend: usize, endpoint: usize) -> Option<&Rc<Pool>> {
-        self.pools.get(backend)?.get(endpoint)
+    pub(crate) fn upstream(&self, backend: usize, endpoint: usize) -> Option<&Rc<Kept>> {
+        self.upstreams.get(backend)?.get(endpoint)
     }
 }
 
@@ -96,6 +108,7 @@ pub(crate) struct Parts {
     /// The same for all threads: what they count is compared.
     pub(crate) start: Instant,
     pub(crate) reasons: Arc<Reasons>,
+    pub(crate) news: mpsc::Sender<News>,
     pub(crate) place: Place,
 }
 
@@ -107,10 +120,10 @@ pub(crate) async fn run(parts: Parts) {
         watch: Watch::new(),
         view: RefCell::new(Rc::new(View {
             state,
-            pools: Vec::new(),
+            upstreams: Vec::new(),
         })),
         shared: parts.shared,
-        pools: RefCell::default(),
+        kept: RefCell::default(),
         counts: place.counts,
         index: parts.index,
         log: RefCell::default(),
@@ -120,6 +133,9 @@ pub(crate) async fn run(parts: Parts) {
         },
         start: parts.start,
         reasons: parts.reasons,
+        news: parts.news,
+        lines: RefCell::default(),
+        copies: Rc::default(),
     });
     worker.refresh();
     tokio::task::spawn_local(Rc::clone(&worker.watch).run());
@@ -173,32 +189,58 @@ impl Worker {
         self.reasons.add(reason);
     }
 
-    /// An endpoint has failed a request.
-    pub(crate) fn failed(&self, view: &View, backend: usize, endpoint: usize, fault: &Fault) {
-        let of = view.backend(backend);
-        let name = of.and_then(|of| Some(&of.endpoints.get(endpoint)?.name));
-        tracing::debug!("endpoint {name:?}: {fault}");
+    /// An endpoint has failed a request. When that is so often that it may have to be put out, the
+    /// control thread is asked.
+    pub(crate) fn failed(&self, backend: &Backend, number: usize, index: usize) {
+        let rules = backend.target.ejection.as_ref();
+        let endpoint = backend.endpoints.get(index);
+        if let (Some(rules), Some(endpoint)) = (rules, endpoint)
+            && endpoint.counters.tally.failed(rules.consecutive)
+            && self.news.try_send(News::Failing(number, index)).is_err()
+        {
+            tracing::debug!("too much news at once");
+        }
+    }
+
+    /// Room for a request's text; a new id is in it.
+    pub(crate) fn line(&self) -> Line {
+        let mut line = self.lines.borrow_mut().pop().unwrap_or_default();
+        line.clear();
+        self.request_id(&mut line.id);
+        line
+    }
+
+    pub(crate) fn give_back(&self, line: Line) {
+        let mut lines = self.lines.borrow_mut();
+        if lines.len() < LINES {
+            lines.push(line);
+        }
+    }
+
+    /// Room for one more copy of a request, if there are less than `most`.
+    pub(crate) fn mirrored(&self, most: usize) -> Option<Rc<()>> {
+        (Rc::strong_count(&self.copies) <= most).then(|| Rc::clone(&self.copies))
     }
 
     fn refresh(&self) {
         let state = self.shared.load();
-        let mut former = self.pools.borrow_mut();
+        let mut former = self.kept.borrow_mut();
         let mut now = HashMap::new();
         let of_backend = |backend: &Arc<Backend>| {
             let endpoints = backend.endpoints.iter().map(|endpoint| {
                 let key = (backend.target.name.clone(), endpoint.address.clone());
-                let pool = former.remove(&key).or_else(|| now.get(&key).cloned());
-                let pool = pool.unwrap_or_default();
+                let known = former.remove(&key).or_else(|| now.get(&key).cloned());
+                let kept = known.unwrap_or_else(|| Rc::new(Kept::new(&endpoint.idle)));
                 if !endpoint.standing.takes_bound {
-                    pool.clear();
+                    kept.clear();
                 }
-                now.insert(key, Rc::clone(&pool));
-                pool
+                now.insert(key, Rc::clone(&kept));
+                kept
             });
             endpoints.collect()
         };
         let view = View {
-            pools: state.backends.iter().map(of_backend).collect(),
+            upstreams: state.backends.iter().map(of_backend).collect(),
             state: Arc::clone(&state),
         };
         *former = now;
@@ -225,9 +267,9 @@ impl Worker {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn log(&self, exchange: &telemetry::access_log::Exchange<'_>) {
+    pub(crate) fn log(&self, format: &Format, exchange: &Exchange<'_>) {
         let mut log = self.log.borrow_mut();
-        exchange.write_line(&mut log.lines);
+        format.write_line(exchange, &mut log.lines);
         if log.lines.len() > LOG_BUFFER {
             log.write();
         }
@@ -268,7 +310,8 @@ impl Worker {
         match way {
             Way::Tcp { by_name, otherwise } => {
                 let by_name = by_name.as_deref();
-                tcp::serve(&self, &view, socket, deadline, address, by_name, otherwise).await;
+                let socket = (socket, deadline, address);
+                tcp::serve(&self, &view, socket, by_name, otherwise).await;
             }
             Way::Http { redirect_to } => {
                 let peer = Peer {
@@ -278,7 +321,14 @@ impl Worker {
                     hsts: None,
                 };
                 drop(view);
-                exchange::serve(&self, Connection::plain(socket, deadline), peer).await;
+                let mut client = Connection::plain(socket, deadline);
+                // A client may begin with HTTP/2 (RFC 9113 section 3.3): told by its first bytes.
+                let (keep_alive, _) = self.head_times();
+                match h2::server::detect(&mut client, keep_alive).await {
+                    Spoken::One => exchange::serve(&self, client, peer).await,
+                    Spoken::Two => two::serve(&self, client, peer).await,
+                    Spoken::Unclear => {}
+                }
             }
             Way::Https { config, hsts } => {
                 let peer = Peer {
@@ -288,8 +338,14 @@ impl Worker {
                     hsts,
                 };
                 drop(view);
-                if let Some(stream) = shake_hands(socket, &config, &deadline, address).await {
-                    exchange::serve(&self, Connection::new(stream, deadline), peer).await;
+                let Some(stream) = shake_hands(socket, &config, &deadline, address).await else {
+                    return;
+                };
+                let two = stream.alpn() == Some(Alpn::H2.id());
+                let client = Connection::new(stream, deadline);
+                match two {
+                    true => two::serve(&self, client, peer).await,
+                    false => exchange::serve(&self, client, peer).await,
                 }
             }
         }
@@ -299,8 +355,8 @@ impl Worker {
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
             let now = Instant::now();
-            for pool in self.view().pools.iter().flatten() {
-                pool.sweep(now);
+            for kept in self.view().upstreams.iter().flatten() {
+                kept.sweep(now);
             }
             self.log.borrow_mut().write();
             self.counts.set_connections(self.watch.open());

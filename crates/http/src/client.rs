@@ -173,6 +173,27 @@ pub async fn ask_over(
     Ok((upstream, length))
 }
 
+/// Reads more of an answer into the buffer, which grows up to `limit` bytes, within the limit that is set
+/// already. False: it has ended, or is late.
+pub async fn read_more(upstream: &mut Upstream, limit: usize, deadline: &Deadline) -> bool {
+    let Upstream { stream, buffer, .. } = upstream;
+    poll_fn(|cx| {
+        if !buffer.make_room(limit) {
+            return Poll::Ready(false);
+        }
+        match stream.poll_read(cx, buffer.spare()) {
+            Poll::Ready(Ok(count)) => {
+                buffer.advance(count);
+                Poll::Ready(count > 0)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
 /// Sends the request (or what is left of it) and waits for the head of a response, both at once: an
 /// upstream may answer before it has read everything. The value is the length of the head, which is in
 /// the upstream's buffer. After an informational response call it again.

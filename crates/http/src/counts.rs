@@ -63,7 +63,7 @@ impl Counts {
 }
 
 /// The sum over all threads.
-pub fn total<'c>(threads: impl Iterator<Item = &'c Counts> + Clone) -> Total {
+pub fn total<'c>(threads: &(impl Iterator<Item = &'c Counts> + Clone)) -> Total {
     let sum = |of: &dyn Fn(&Counts) -> &AtomicU64| -> u64 {
         threads.clone().map(|counts| of(counts).load(Relaxed)).sum()
     };
@@ -137,7 +137,7 @@ mod tests {
         let threads = [Arc::new(Counts::default()), Arc::new(Counts::default())];
         threads[0].add(200, Duration::from_micros(100), 5);
         threads[1].add(503, Duration::from_secs(60), 7);
-        let total = total(threads.iter().map(|counts| &**counts));
+        let total = total(&threads.iter().map(|counts| &**counts));
         assert_eq!(
             (total.requests, total.by_class, total.bytes_out),
             (2, [0, 1, 0, 0, 1], 12)

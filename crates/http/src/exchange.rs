@@ -103,12 +103,7 @@ enum Next {
     },
 }
 
-fn next(
-    bytes: &[u8],
-    traits: Traits,
-    complete: bool,
-    manner: &Manner<'_>,
-) -> Result<Next, Fault> {
+fn next(bytes: &[u8], traits: Traits, complete: bool, manner: &Manner<'_>) -> Result<Next, Fault> {
     let upgrade = manner.upgrade;
     let malformed = |kind| Fault::upstream(Phase::ResponseHead, kind);
     let mut storage = Storage::new();

@@ -67,7 +67,7 @@ impl Crew {
 
     /// What all of them have done.
     pub fn total(&self) -> Total {
-        counts::total(self.counts.iter().map(|counts| &**counts))
+        counts::total(&self.counts.iter().map(|counts| &**counts))
     }
 
     /// Lets open requests finish; returns when all threads have ended, or at the deadline.

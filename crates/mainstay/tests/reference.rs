@@ -218,6 +218,21 @@ fn the_command_line() {
 }
 
 /// The code of our crates, tests left out.
+#[test]
+fn every_reason_is_explained() {
+    let mut out = String::from(
+        "# Reasons\n\nWhy the balancer answered by itself: the code in the access log (`reason`), in the metric\n\
+         `mainstay_balancer_answers_total` and, with `reason-header = true` in `[balancer]`, in the field\n\
+         `Mainstay-Reason` of the answer. Made from the code; `make docs` writes it anew.\n\n\
+         | reason | status | what to look at |\n|---|---|---|\n",
+    );
+    for reason in balancer::reason::Reason::ALL {
+        let (status, advice) = (reason.status(), reason.advice());
+        writeln!(out, "| `{reason}` | {status} | {advice} |").unwrap();
+    }
+    is_current("reasons.md", &out);
+}
+
 fn code() -> Vec<String> {
     fn walk(directory: &Path, all: &mut Vec<String>) {
         for entry in std::fs::read_dir(directory).unwrap() {

@@ -58,17 +58,19 @@ pub(crate) fn state(file: &str) -> State {
 fn ask(state: &State, text: &str) -> Result<Prepared, Answer> {
     let terms = Terms {
         state,
-        client: [192, 0, 2, 7].into(),
-        scheme: "http",
+        peer: [192, 0, 2, 7].into(),
+        secure: false,
         redirect_to: None,
+        hsts: None,
         now: Duration::from_secs(1),
+        random: 0,
     };
     let length = head::find_end(text.as_bytes(), 0).unwrap();
     let mut line = Line {
         id: "abc".to_owned(),
         ..Line::default()
     };
-    prepare(text.as_bytes(), length, &terms, &mut line, Vec::new())
+    prepare(text.as_bytes(), length, &terms, &mut line)
 }
 
 fn check(text: &str) -> Result<(String, Framing), (u16, Reason)> {
@@ -188,4 +190,57 @@ fn routes_answer_by_themselves() {
     assert_eq!(get("/admin"), Err((403, Reason::Denied)));
     assert_eq!(get("/%61dmin/x"), Err((403, Reason::Denied)));
     assert_eq!(get("/else"), Ok(3));
+}
+
+#[test]
+fn a_route_changes_what_goes_on() {
+    let file = format!(
+        "{SITE}\n[[routes]]\npath-prefix = \"/api\"\nbackend = \"app\"\n\
+         replace-prefix = \"/v2\"\nhost-header = \"api.internal\"\n\
+         request-headers = {{ remove = [\"Cookie\"], set = {{ X-Route = \"{{route}} of {{client}}\" }} }}\n\
+         response-headers = {{ set = {{ X-Frame-Options = \"DENY\" }} }}\n\
+         [[routes]]\npath-regex = \"^/user/([0-9]+)$\"\nredirect = \"/people/{{1}}{{query}}\"\nstatus = 308\n"
+    );
+    let state = state(&file);
+    let text = "GET /api/x?y=1 HTTP/1.1\r\nHost: www.foobar.com\r\nCookie: a=b\r\n\
+        X-Forwarded-For: 1.2.3.4\r\ntraceparent: nonsense\r\n\r\n";
+    let prepared = ask(&state, text).unwrap();
+    assert_eq!(
+        String::from_utf8(prepared.outgoing).unwrap(),
+        "GET /v2/x?y=1 HTTP/1.1\r\nHost: api.internal\r\nX-Forwarded-For: 192.0.2.7\r\n\
+         X-Forwarded-Proto: http\r\nX-Forwarded-Host: www.foobar.com\r\nX-Request-Id: abc\r\n\
+         X-Route: route-1 of 192.0.2.7\r\n\r\n"
+    );
+    assert_eq!(
+        String::from_utf8(prepared.lines).unwrap(),
+        "X-Request-Id: abc\r\nX-Frame-Options: DENY\r\n"
+    );
+    let answer = ask(
+        &state,
+        "GET /user/7?a=b HTTP/1.1\r\nHost: www.foobar.com\r\n\r\n",
+    )
+    .unwrap_err();
+    let Content::Location(location) = &answer.content else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((answer.status, location.as_str()), (308, "/people/7?a=b"));
+}
+
+#[test]
+fn a_trusted_proxy_is_believed() {
+    let file = SITE.replace(
+        "[balancer.limits]",
+        "[balancer]\ntrusted-proxies = [\"192.0.2.0/24\"]\n[balancer.limits]",
+    );
+    let text = "GET / HTTP/1.1\r\nHost: www.foobar.com\r\nX-Forwarded-For: 9.9.9.9, 203.0.113.5\r\n\
+        X-Forwarded-Proto: https\r\n\r\n";
+    let prepared = ask(&state(&file), text).unwrap();
+    let outgoing = String::from_utf8(prepared.outgoing).unwrap();
+    assert!(
+        outgoing.contains(
+            "X-Forwarded-For: 9.9.9.9, 203.0.113.5, 192.0.2.7\r\nX-Forwarded-Proto: https"
+        ),
+        "{outgoing}"
+    );
+    assert!(prepared.secure);
 }

@@ -41,8 +41,8 @@ pub async fn detect(client: &mut Connection, within: Duration) -> Spoken {
             if so_far != Spoken::Unclear {
                 return Poll::Ready(so_far);
             }
-            match stream.poll_read(cx, buffer.spare()) {
-                Poll::Ready(Ok(count)) if count > 0 => buffer.advance(count),
+            match buffer.poll_fill(cx, stream, limits::HEAD + limits::BUFFER) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Pending if !deadline.poll_late(cx) => return Poll::Pending,
                 _ => return Poll::Ready(Spoken::Unclear),
             }

@@ -108,11 +108,12 @@ fn everything_has_every_key_of_the_schema() {
         let header = format!("[{section}");
         assert!(written.contains(&header), "{header}]");
         let schema = match section.as_str() {
-            "servers" => &schema["additionalProperties"],
+            "servers" | "backends" => &schema["additionalProperties"],
+            "routes" => &schema["items"],
             _ => schema,
         };
         for (key, _) in schema["properties"].as_object().unwrap() {
-            let as_table = format!("[{section}.{key}]");
+            let as_table = format!(".{key}]");
             let as_key = format!("\n{key} = ");
             assert!(
                 written.contains(&as_key) || written.contains(&as_table),

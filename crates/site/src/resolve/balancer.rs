@@ -122,7 +122,7 @@ fn client_certificates(
 }
 
 fn access_log(written: Option<&At<String>>, problems: &mut Problems<'_>) -> AccessLogFormat {
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 19] = [
         "time",
         "request-id",
         "client",
@@ -131,6 +131,8 @@ fn access_log(written: Option<&At<String>>, problems: &mut Problems<'_>) -> Acce
         "method",
         "target",
         "protocol",
+        "referer",
+        "user-agent",
         "status",
         "reason",
         "bytes",

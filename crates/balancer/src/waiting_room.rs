@@ -1,0 +1,141 @@
+//! The lock around a backend's queue. Requests of all threads wait in one order, so that nobody is
+//! overtaken because he came by another thread. Taken only when a backend has a bound and is at it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::queue::{Ticket, Waiting};
+use crate::reason::Reason;
+
+/// Those who wait.
+#[derive(Debug)]
+pub(crate) struct WaitingRoom {
+    start: Instant,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug)]
+struct Inside {
+    waiting: Waiting,
+    bells: HashMap<Ticket, oneshot::Sender<()>>,
+}
+
+impl Default for WaitingRoom {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            inside: Mutex::new(Inside {
+                waiting: Waiting::new(0, Duration::ZERO),
+                bells: HashMap::new(),
+            }),
+        }
+    }
+}
+
+impl WaitingRoom {
+    pub(crate) fn resize(&self, size: u32, timeout: Duration) {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.lock().waiting.resize(size, timeout);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Waits until it is this request's turn to look for an endpoint again.
+    pub(crate) async fn wait(&self, has_body: bool, timeout: Duration) -> Result<(), Reason> {
+        let (ring, mut bell) = oneshot::channel();
+        let ticket = {
+            let mut inside = self.lock();
+            let ticket = inside.waiting.join(has_body, self.start.elapsed())?;
+            inside.bells.insert(ticket, ring);
+            ticket
+        };
+        // Also when the client goes while it waits.
+        let mut place = Place {
+            room: self,
+            ticket,
+            called: false,
+        };
+        let called = tokio::time::timeout(timeout, &mut bell).await;
+        // Called at the last moment is called: the free place is his.
+        place.called = matches!(called, Ok(Ok(()))) || bell.try_recv().is_ok();
+        if place.called {
+            Ok(())
+        } else {
+            Err(Reason::QueueTimeout)
+        }
+    }
+
+    /// An endpoint has room: whose turn it is may look.
+    pub(crate) fn call(&self) {
+        let mut inside = self.lock();
+        while let Some(ticket) = inside.waiting.call(self.start.elapsed()) {
+            let rung = inside.bells.remove(&ticket).map(|bell| bell.send(()));
+            if rung == Some(Ok(())) {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue, given up when it is dropped.
+struct Place<'a> {
+    room: &'a WaitingRoom,
+    ticket: Ticket,
+    called: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let (left, bell) = {
+            let mut inside = self.room.lock();
+            let left = inside.waiting.leave(self.ticket);
+            (left, inside.bells.remove(&self.ticket))
+        };
+        // Called, and gone without having used it: the next one's.
+        if !left && bell.is_none() && !self.called {
+            self.room.call();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_called_goes_and_who_gives_up_calls_the_next() {
+        let room = WaitingRoom::default();
+        room.resize(2, Duration::from_secs(60));
+        let mut first = Box::pin(room.wait(false, Duration::from_secs(60)));
+        let mut second = Box::pin(room.wait(false, Duration::from_secs(60)));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(cx).is_pending());
+        assert!(second.as_mut().poll(cx).is_pending());
+        let third = room.wait(false, Duration::from_secs(60)).await;
+        assert_eq!(third, Err(Reason::QueueFull));
+        room.call();
+        drop(first);
+        assert_eq!(second.await, Ok(()));
+        assert_eq!(room.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_told() {
+        let room = WaitingRoom::default();
+        room.resize(2, Duration::from_secs(1));
+        let waited = room.wait(true, Duration::from_secs(1)).await;
+        assert_eq!(waited, Err(Reason::QueueTimeout));
+        assert_eq!(room.len(), 0);
+    }
+}
