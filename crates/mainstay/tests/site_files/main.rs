@@ -113,7 +113,7 @@ fn everything_has_every_key_of_the_schema() {
             _ => schema,
         };
         for (key, _) in schema["properties"].as_object().unwrap() {
-            let as_table = format!(".{key}]");
+            let as_table = format!(".{key}");
             let as_key = format!("\n{key} = ");
             assert!(
                 written.contains(&as_key) || written.contains(&as_table),
