@@ -1,13 +1,15 @@
 //! The admin API: a unix socket for the command line (guarded by its directory's mode), and per server
 //! an address with its metrics; the first server's has the live page too, which asks for a token.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use balancer::snapshot::{Explanation, Override, Question, Wish};
 use monitor::events::EventLog;
 use monitor::status::SiteStatus;
 use process::message::About;
@@ -16,9 +18,12 @@ use site::name::ServerName;
 use site::target::Target;
 use telemetry::metrics;
 use telemetry::metrics::Exposition;
+use telemetry::wall_clock::now_ms;
+use telemetry::{Event, Severity};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use crate::balancer_side::Balancers;
 use crate::known::Known;
 use crate::local::Running;
 use crate::role_process::RoleState;
@@ -38,6 +43,8 @@ struct Admin {
     target: Arc<Target>,
     events: EventLog,
     stop: watch::Sender<bool>,
+    balancers: watch::Receiver<Option<Balancers>>,
+    changes: mpsc::Sender<Event>,
 }
 
 /// Opens the socket and the addresses; they are served until the site ends.
@@ -51,6 +58,8 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         target: Arc::new(running.target.clone()),
         events: monitor.events.clone(),
         stop: running.stop.0.clone(),
+        balancers: running.balancers.subscribe(),
+        changes: running.events(),
     };
     let page = monitor.routes();
     let path = running.state.runtime.join(SOCKET);
@@ -66,6 +75,10 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         .route("/status", get(status))
         .route("/events", get(events))
         .route("/stop", post(stop))
+        .route("/endpoint", post(endpoint))
+        .route("/explain", post(explain))
+        .route("/reload", post(reload))
+        .route("/upgrade", post(upgrade))
         .with_state(admin);
     running.tasks.spawn(async move {
         if let Err(e) = axum::serve(socket, routes).await {
@@ -117,6 +130,99 @@ async fn events(State(admin): State<Admin>, Query(query): Query<Count>) -> impl 
 async fn stop(State(admin): State<Admin>) -> StatusCode {
     admin.stop.send_replace(true);
     StatusCode::ACCEPTED
+}
+
+impl Admin {
+    fn balancers(&self) -> Result<Balancers, Refused> {
+        let running = self.balancers.borrow().clone();
+        running.ok_or_else(|| Refused(UpError::new("the site is still being started", "try again")))
+    }
+
+    fn tell(&self, kind: &str, what: String) {
+        let event = Event {
+            at_ms: now_ms(),
+            severity: Severity::Info,
+            server: String::new(),
+            subject: "balancer".to_owned(),
+            kind: kind.to_owned(),
+            what,
+        };
+        if self.changes.try_send(event).is_err() {
+            tracing::warn!("an event was dropped: nobody takes them up");
+        }
+    }
+}
+
+/// What could not be done, as JSON with what to do next.
+struct Refused(UpError);
+
+impl From<UpError> for Refused {
+    fn from(error: UpError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let UpError { what, next } = self.0;
+        let body = Json(serde_json::json!({ "what": what, "next": next }));
+        (StatusCode::CONFLICT, body).into_response()
+    }
+}
+
+/// What somebody wants of an endpoint.
+async fn endpoint(
+    State(admin): State<Admin>,
+    Json(wish): Json<Override>,
+) -> Result<StatusCode, Refused> {
+    let change = Override {
+        at_ms: now_ms(),
+        ..wish
+    };
+    let mut what = format!("endpoint {}/{}: ", change.backend, change.endpoint);
+    what.push_str(match change.admin {
+        Wish::Ready => "ready",
+        Wish::Drain => "drained: no new visitors",
+        Wish::Maintenance => "in maintenance: no requests",
+    });
+    if let Some(weight) = change.weight {
+        what.push_str(&format!(", weight {weight}"));
+    }
+    admin.balancers()?.wish(change).await?;
+    admin.tell("endpoint-changed", what);
+    Ok(StatusCode::OK)
+}
+
+async fn explain(
+    State(admin): State<Admin>,
+    Json(question): Json<Question>,
+) -> Result<Json<Explanation>, Refused> {
+    Ok(Json(admin.balancers()?.explain(&question).await?))
+}
+
+/// The body is the text of the site file.
+async fn reload(State(admin): State<Admin>, text: String) -> Result<Json<Vec<String>>, Refused> {
+    let site = site::load(&text, "site.toml").map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        UpError::new(lines.join("\n"), "`mainstay check` shows it in full")
+    })?;
+    let done = admin.balancers()?.reload(&site).await?;
+    admin.tell("configuration-changed", done.join("; "));
+    Ok(Json(done))
+}
+
+#[derive(Deserialize)]
+struct Program {
+    program: PathBuf,
+}
+
+async fn upgrade(
+    State(admin): State<Admin>,
+    Json(Program { program }): Json<Program>,
+) -> Result<Json<Vec<String>>, Refused> {
+    let done = admin.balancers()?.upgrade(&program).await?;
+    admin.tell("process-replaced", done.join("; "));
+    Ok(Json(done))
 }
 
 #[derive(Clone)]

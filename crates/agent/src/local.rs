@@ -78,7 +78,7 @@ pub async fn up(
         Cluster::open_embedded(&state.root.join("cluster.json")).map_err(|e| plain(&e))?;
     let secrets = Secrets::open(&state.root.join("secrets")).map_err(|e| plain(&e))?;
     check_target(&derive(&options, [127, 0, 1]))?;
-    let (target, listeners) = claim_addresses(&options, &cluster, &state).await?;
+    let (target, ground, listeners) = claim_addresses(&options, &cluster, &state).await?;
     let mark = secrets.get_or_create("leash-mark").map_err(|e| plain(&e))?;
     // What an earlier run left because even its leash was killed.
     process::leash::kill_marked(mark.expose());
@@ -88,6 +88,7 @@ pub async fn up(
     let mut running = Running::new(running::Parts {
         site: options.site,
         target,
+        ground,
         state,
         cluster,
         secrets,
@@ -121,7 +122,7 @@ async fn claim_addresses(
     options: &Options,
     cluster: &Cluster,
     state: &StateDir,
-) -> Result<(Target, Vec<listeners::Listeners>), UpError> {
+) -> Result<(Target, Ground, Vec<listeners::Listeners>), UpError> {
     let in_use = "stop that process, or choose other addresses with --http and --https";
     let store = |e: &dyn std::error::Error| UpError::new(e.to_string(), "");
     let kept = cluster
@@ -135,6 +136,7 @@ async fn claim_addresses(
         let bound = listeners::bind(&mut target);
         return Ok((
             target,
+            ground(options, kept.network),
             bound.map_err(|e| UpError::new(e.to_string(), in_use))?,
         ));
     }
@@ -160,7 +162,7 @@ async fn claim_addresses(
                     .put_if(keys::SITE_NETWORK, None, value)
                     .await
                     .map_err(|e| store(&e))?;
-                return Ok((target, bound));
+                return Ok((target, ground(options, network), bound));
             }
             Err(e) => last = Some(e),
         }
@@ -185,13 +187,16 @@ fn check_target(target: &Target) -> Result<(), UpError> {
 }
 
 fn derive(options: &Options, network: [u8; 3]) -> Target {
-    let ground = Ground::Local {
+    site::derive(&options.site, &ground(options, network))
+}
+
+fn ground(options: &Options, network: [u8; 3]) -> Ground {
+    Ground::Local {
         network,
         http: options.http,
         https: Some(options.https),
         source_root: options.source_root.clone(),
-    };
-    site::derive(&options.site, &ground)
+    }
 }
 
 /// Starts the process that ends what we leave, and gives it the mark through its standard input: an

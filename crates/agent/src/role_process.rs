@@ -15,7 +15,7 @@ use process::spawn::{Launch, Running, Spawner};
 use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::listeners::named;
 
@@ -23,6 +23,9 @@ use crate::listeners::named;
 const CALL: Duration = Duration::from_secs(10);
 /// How long open requests may go on when the site is stopped.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+/// How long a process that was replaced may finish what it began: WebSockets and downloads go on. (nginx
+/// and HAProxy by default: for ever.)
+const LEAVE: Duration = Duration::from_secs(3600);
 /// A question that is not answered by then is not answered.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Messages of one role waiting to be handled.
@@ -157,11 +160,25 @@ pub(crate) struct Keeper {
 
 type Ask = (Question, oneshot::Sender<String>);
 
-/// What a role can be asked.
+/// What a keeper can be asked.
 #[derive(Debug)]
 enum Question {
     About(About),
+    /// Its type stands in the role's `snapshot.rs`.
     OfItsOwn(serde_json::Value),
+    /// Take this snapshot. The answer is empty, or says why not.
+    Change(serde_json::Value),
+    /// Put another process in the place of this one. The answer is empty, or says why not.
+    Replace(Box<Replacement>),
+}
+
+/// A process for the place of another.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    /// The binary, if it is another one.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) sockets: Vec<(String, OwnedFd)>,
+    pub(crate) snapshot: serde_json::Value,
 }
 
 /// Asks a role from anywhere.
@@ -171,21 +188,39 @@ pub(crate) struct Asker(mpsc::Sender<Ask>);
 impl Asker {
     /// `None`: it does not run, or does not answer in time.
     pub(crate) async fn ask(&self, about: About) -> Option<String> {
-        self.put(Question::About(about)).await
+        self.put(Question::About(about), ANSWER).await
     }
 
     /// A question whose type stands in the role's `snapshot.rs`.
     pub(crate) async fn question(&self, value: serde_json::Value) -> Option<String> {
-        self.put(Question::OfItsOwn(value)).await
+        self.put(Question::OfItsOwn(value), ANSWER).await
     }
 
-    async fn put(&self, question: Question) -> Option<String> {
+    /// A new snapshot: in force when this returns, or refused with the reason.
+    pub(crate) async fn change(&self, value: serde_json::Value) -> Result<(), String> {
+        self.order(Question::Change(value), ANSWER).await
+    }
+
+    /// Another process: it serves when this returns, and the old one finishes what it began.
+    pub(crate) async fn replace(&self, by: Replacement) -> Result<(), String> {
+        self.order(Question::Replace(Box::new(by)), 2 * CALL).await
+    }
+
+    async fn order(&self, question: Question, within: Duration) -> Result<(), String> {
+        match self.put(question, within).await {
+            Some(done) if done.is_empty() => Ok(()),
+            Some(why) => Err(why),
+            None => Err("the process does not answer".to_owned()),
+        }
+    }
+
+    async fn put(&self, question: Question, within: Duration) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             self.0.send((question, reply)).await.ok()?;
             answer.await.ok()
         };
-        tokio::time::timeout(ANSWER, asked).await.ok().flatten()
+        tokio::time::timeout(within, asked).await.ok().flatten()
     }
 }
 
@@ -215,6 +250,8 @@ impl Keeper {
             report: report_in,
             history,
             version: 0,
+            program: None,
+            leaving: JoinSet::new(),
         };
         Self {
             role,
@@ -253,21 +290,50 @@ struct Actor {
     history: History,
     /// Of the snapshots sent.
     version: u64,
+    /// In place of our own binary.
+    program: Option<PathBuf>,
+    /// Processes that were replaced and finish what they began.
+    leaving: JoinSet<()>,
+}
+
+/// A process that has called in.
+struct Live {
+    running: Running,
+    sender: Sender,
+    messages: mpsc::Receiver<FromRole>,
+    /// Ends with the connection.
+    reading: JoinHandle<()>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
 
 enum Over {
     Ended(String),
     Stop,
+    Replace(Box<Replacement>, oneshot::Sender<String>),
 }
 
 impl Actor {
     async fn run(mut self) {
+        let mut live = None;
         loop {
             let started = Instant::now();
-            let reason = match self.run_once().await {
-                Over::Stop => break,
-                Over::Ended(reason) => reason,
+            let over = match self.run_once(&mut live).await {
+                Over::Replace(by, reply) => {
+                    let done = self.replace(*by, &mut live).await.err().unwrap_or_default();
+                    if reply.send(done).is_err() {
+                        tracing::debug!("{}: nobody waits for the replacement", self.name);
+                    }
+                    continue;
+                }
+                over => over,
             };
+            live = None;
+            let Over::Ended(reason) = over else { break };
             let restart = restart::after_exit(self.history, started.elapsed());
             self.history = restart.history;
             let (state, severity, kind) = match restart.crash_looping {
@@ -287,54 +353,148 @@ impl Actor {
             }
             self.report.send_modify(|report| report.restarts += 1);
         }
+        while self.leaving.join_next().await.is_some() {}
         self.set(RoleState::Stopped, None, "stopped");
     }
 
-    async fn run_once(&mut self) -> Over {
-        let mut running = match self.start().await {
-            Ok(running) => running,
-            Err(e) => return Over::Ended(e),
+    /// Starts a process, unless there is one, and goes on with it until something has to be done.
+    async fn run_once(&mut self, live: &mut Option<Live>) -> Over {
+        let mut now = match live.take() {
+            Some(live) => live,
+            None => match self.launch().await {
+                Ok(live) => {
+                    self.parts.snapshot.mark_changed();
+                    live
+                }
+                Err(over) => return over,
+            },
         };
+        let over = self.converse(&mut now).await;
+        *live = Some(now);
+        over
+    }
+
+    /// A new process that has called in.
+    async fn launch(&mut self) -> Result<Live, Over> {
+        let mut running = self.start().await.map_err(Over::Ended)?;
         self.set(RoleState::Starting, Some(running.pid), "");
         let called = tokio::select! {
             exit = running.exited() => {
-                return Over::Ended(exit.map_or_else(String::new, |exit| exit.to_string()));
+                let exit = exit.map_or_else(String::new, |exit| exit.to_string());
+                return Err(Over::Ended(exit));
             }
             called = tokio::time::timeout(CALL, self.calls.recv()) => called.ok().flatten(),
             () = told_to(&mut self.stopped) => {
                 running.stop(Duration::from_secs(1)).await;
-                return Over::Stop;
+                return Err(Over::Stop);
             }
         };
         let Some((receiver, sender)) = called else {
             running.stop(Duration::ZERO).await;
-            return Over::Ended(format!("it did not call within {} s", CALL.as_secs()));
+            let what = format!("it did not call within {} s", CALL.as_secs());
+            return Err(Over::Ended(what));
         };
         let (messages_in, messages) = mpsc::channel(QUEUE);
-        // Ends with the connection.
-        let reading = tokio::spawn(read(receiver, messages_in));
-        let over = self.converse(&mut running, sender, messages).await;
-        reading.abort();
-        over
+        Ok(Live {
+            running,
+            sender,
+            messages,
+            reading: tokio::spawn(read(receiver, messages_in)),
+        })
+    }
+
+    /// Starts another process beside the one that serves; when it serves too, the first one finishes
+    /// what it began. When it does not come up, everything stays as it was.
+    async fn replace(&mut self, by: Replacement, live: &mut Option<Live>) -> Result<(), String> {
+        let sockets = std::mem::replace(&mut self.parts.sockets, by.sockets);
+        let program = by.program.or(self.program.clone());
+        let former = std::mem::replace(&mut self.program, program);
+        let report = self.report.borrow().clone();
+        match self.launch_to_serve(by.snapshot).await {
+            Ok(new) => {
+                if let Some(old) = live.replace(new) {
+                    self.let_go(old);
+                }
+                Ok(())
+            }
+            Err(why) => {
+                self.parts.sockets = sockets;
+                self.program = former;
+                self.report.send_replace(report);
+                Err(why)
+            }
+        }
+    }
+
+    async fn launch_to_serve(&mut self, snapshot: serde_json::Value) -> Result<Live, String> {
+        let mut live = self.launch().await.map_err(|over| match over {
+            Over::Ended(why) => why,
+            _ => "the site is being stopped".to_owned(),
+        })?;
+        self.version += 1;
+        let message = ToRole::Snapshot {
+            version: self.version,
+            value: snapshot,
+        };
+        self.send(&mut live.sender, &message).await;
+        let serves = async {
+            while let Some(message) = live.messages.recv().await {
+                match message {
+                    FromRole::Ready => return Ok(()),
+                    FromRole::Refused { why, .. } => return Err(why),
+                    message => self.take(message, live.running.pid),
+                }
+            }
+            Err("it ended before it served".to_owned())
+        };
+        let serves = tokio::time::timeout(CALL, serves).await;
+        match serves.unwrap_or_else(|_| Err("it did not serve in time".to_owned())) {
+            Ok(()) => {
+                self.set(RoleState::Ready, Some(live.running.pid), "");
+                Ok(live)
+            }
+            Err(why) => {
+                live.running.stop(Duration::ZERO).await;
+                Err(why)
+            }
+        }
+    }
+
+    /// Lets a replaced process finish what it began; it ends with the site at the latest.
+    fn let_go(&mut self, mut old: Live) {
+        let mut stopped = self.stopped.clone();
+        self.leaving.spawn(async move {
+            let deadline_ms = u64::try_from(LEAVE.as_millis()).unwrap_or(u64::MAX);
+            if let Err(e) = old.sender.send(&ToRole::Drain { deadline_ms }).await {
+                tracing::debug!("a replaced process: {e}");
+            }
+            tokio::select! {
+                _ = old.running.exited() => {}
+                () = tokio::time::sleep(LEAVE) => {}
+                () = told_to(&mut stopped) => {}
+            }
+            old.running.stop(Duration::from_secs(1)).await;
+        });
     }
 
     /// Everything between the first snapshot and the end.
-    async fn converse(
-        &mut self,
-        running: &mut Running,
-        mut sender: Sender,
-        mut messages: mpsc::Receiver<FromRole>,
-    ) -> Over {
+    async fn converse(&mut self, live: &mut Live) -> Over {
+        let Live {
+            running,
+            sender,
+            messages,
+            ..
+        } = live;
         let mut pending: HashMap<u64, oneshot::Sender<String>> = HashMap::new();
+        let mut changes: HashMap<u64, oneshot::Sender<String>> = HashMap::new();
         let mut next_id = 0;
-        self.parts.snapshot.mark_changed();
         loop {
             tokio::select! {
                 exit = running.exited() => {
                     return Over::Ended(exit.map_or_else(String::new, |exit| exit.to_string()));
                 }
                 () = told_to(&mut self.stopped) => {
-                    self.drain(running, &mut sender).await;
+                    self.drain(running, sender).await;
                     return Over::Stop;
                 }
                 changed = self.parts.snapshot.changed() => {
@@ -342,28 +502,40 @@ impl Actor {
                     if let (Ok(()), Some(value)) = (changed, value) {
                         self.version += 1;
                         let message = ToRole::Snapshot { version: self.version, value };
-                        self.send(&mut sender, &message).await;
+                        self.send(sender, &message).await;
                     }
                 }
                 Some((question, reply)) = self.questions.recv() => {
                     pending.retain(|_, waiting| !waiting.is_closed());
                     next_id += 1;
                     let id = next_id;
-                    pending.insert(id, reply);
                     let message = match question {
                         Question::About(about) => ToRole::Ask { id, about },
                         Question::OfItsOwn(value) => ToRole::Question { id, value },
-                    };
-                    self.send(&mut sender, &message).await;
-                }
-                Some(message) = messages.recv() => match message {
-                    FromRole::Answer { id, text } => {
-                        if let Some(Err(_)) = pending.remove(&id).map(|reply| reply.send(text)) {
-                            tracing::debug!("{}: an answer came too late", self.name);
+                        Question::Change(value) => {
+                            self.version += 1;
+                            changes.insert(self.version, reply);
+                            let message = ToRole::Snapshot { version: self.version, value };
+                            self.send(sender, &message).await;
+                            continue;
                         }
+                        Question::Replace(by) => return Over::Replace(by, reply),
+                    };
+                    pending.insert(id, reply);
+                    self.send(sender, &message).await;
+                }
+                Some(message) = messages.recv() => {
+                    let (answered, text) = match &message {
+                        FromRole::Answer { id, text } => (pending.remove(id), text.clone()),
+                        FromRole::Accepted { version } => (changes.remove(version), String::new()),
+                        FromRole::Refused { version, why } => (changes.remove(version), why.clone()),
+                        _ => (None, String::new()),
+                    };
+                    if let Some(Err(_)) = answered.map(|reply| reply.send(text)) {
+                        tracing::debug!("{}: an answer came too late", self.name);
                     }
-                    message => self.take(message, running.pid),
-                },
+                    self.take(message, running.pid);
+                }
             }
         }
     }
@@ -414,7 +586,10 @@ impl Actor {
         for (name, listener) in &self.parts.sockets {
             sockets.push(named(name, listener).map_err(|e| format!("its socket: {e}"))?);
         }
-        let ourselves = std::env::current_exe().map_err(|e| format!("our own binary: {e}"))?;
+        let ourselves = match &self.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(|e| format!("our own binary: {e}"))?,
+        };
         let launch = Launch {
             program: ourselves.into_os_string(),
             args: ["run", self.parts.role].map(Into::into).to_vec(),

@@ -109,6 +109,7 @@ fn add_balancer(status: &mut SiteStatus, role: &Role, answer: &str) {
                 since_ms: endpoint.since_ms,
                 reason: endpoint.reason,
                 weight: endpoint.weight,
+                wished_weight: endpoint.wished_weight,
                 backup: endpoint.backup,
                 requests: endpoint.requests,
                 failures: endpoint.failures,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use http::client::Times;
+use http::client::{Times, Upstream};
 use http::copy::Copy;
 use http::exchange::{Manner, converse};
 use http::head::write::Edit;
@@ -24,17 +24,28 @@ pub(crate) struct Failed {
     pub(crate) reused: bool,
 }
 
-/// Leaves the place at the endpoint that was taken when it was chosen. `fresh`: over a new connection.
+/// Over which connection an endpoint is asked.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// A kept one, if there is one.
+    Kept,
+    /// A new one.
+    Fresh,
+    /// One that has got the request already.
+    Asked(Box<Upstream>),
+}
+
+/// Leaves the place at the endpoint that was taken when it was chosen.
 pub(crate) async fn attempt(
     exchange: &mut Exchange<'_>,
     backend: &Backend,
     prepared: &mut Prepared,
     index: usize,
-    fresh: bool,
+    over: Over,
     request: &mut Copy,
 ) -> Result<Outcome, Failed> {
     let started = Instant::now();
-    let asked = ask(exchange, backend, prepared, index, fresh, request).await;
+    let asked = ask(exchange, backend, prepared, index, over, request).await;
     judge(
         exchange,
         backend,
@@ -43,6 +54,19 @@ pub(crate) async fn attempt(
         &asked,
         started.elapsed(),
     );
+    asked
+}
+
+/// The same for an attempt that failed before there was anything to converse over.
+pub(crate) fn failed(
+    exchange: &Exchange<'_>,
+    backend: &Backend,
+    number: usize,
+    index: usize,
+    failed: Failed,
+) -> Result<Outcome, Failed> {
+    let asked = Err(failed);
+    judge(exchange, backend, number, index, &asked, Duration::ZERO);
     asked
 }
 
@@ -97,7 +121,7 @@ async fn ask(
     backend: &Backend,
     prepared: &mut Prepared,
     index: usize,
-    fresh: bool,
+    over: Over,
     request: &mut Copy,
 ) -> Result<Outcome, Failed> {
     let view = std::rc::Rc::clone(exchange.view);
@@ -118,7 +142,14 @@ async fn ask(
         within: limits.connect,
         deadline: &exchange.client.deadline,
     };
-    let mut upstream = connecting.connection(kept, fresh).await?;
+    let mut upstream = match over {
+        Over::Kept => connecting.connection(kept, false).await?,
+        Over::Fresh => connecting.connection(kept, true).await?,
+        Over::Asked(upstream) => {
+            request.was_sent();
+            *upstream
+        }
+    };
     let reused = upstream.reused;
     // A visitor who is bound to nobody, or to one who is gone, is bound to this one.
     let unbound = prepared.lines.len();

@@ -76,6 +76,8 @@ pub(crate) struct Endpoint {
     pub(crate) address: Address,
     pub(crate) known: Known,
     pub(crate) standing: Standing,
+    /// In place of the site file's.
+    pub(crate) wished_weight: Option<u16>,
     pub(crate) counters: Arc<Counters>,
     /// Idle connections that threads leave to each other.
     pub(crate) idle: Arc<SharedIdle>,
@@ -168,6 +170,7 @@ impl Backend {
                 name: endpoint.name.clone(),
                 address,
                 standing: now.standing(),
+                wished_weight: wish.and_then(|wish| wish.weight),
                 known: now,
                 counters,
                 idle,

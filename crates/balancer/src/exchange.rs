@@ -1,20 +1,21 @@
 //! The life of a request, top to bottom: read, prepare, choose, send, wait, relay; on failure, again.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::copy::Copy;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
-use http::{Fault, Kind, Phase};
+use http::{Fault, Kind};
 
 use crate::answer::{self, Answer, Content, Manner};
-use crate::attempt::{self, Failed};
+use crate::attempt::{self, Failed, Over};
 use crate::backend::Backend;
 use crate::choose::Choice;
 use crate::mirror;
 use crate::prepare::{Line, Prepared, Terms, prepare};
+use crate::race;
 use crate::reason::Reason;
 use crate::record::{self, Outcome};
 use crate::worker::{Peer, View, Worker};
@@ -174,11 +175,15 @@ impl Exchange<'_> {
         let mut request = Copy::new(outgoing, prepared.framing, limit).keeping(retries.body);
         let mut tried = Vec::new();
         let (mut attempts, mut fresh) = (0, false);
+        let mut last = None;
         loop {
             let index = match self.choose(backend, &prepared, &tried).await {
                 Ok(index) => index,
                 Err(reason) => {
-                    let answer = refusal(reason, &prepared, request.has_body());
+                    let answer = Answer {
+                        fault: last,
+                        ..refusal(reason, &prepared, request.has_body())
+                    };
                     let outcome = self.answer(answer, &line.id).await;
                     return Outcome {
                         attempts,
@@ -189,8 +194,30 @@ impl Exchange<'_> {
             if !fresh {
                 attempts += 1;
             }
-            let asked =
-                attempt::attempt(self, backend, &mut prepared, index, fresh, &mut request).await;
+            let over = match (fresh, hedges(backend, &prepared, attempts)) {
+                (true, _) => Ok((index, Over::Fresh)),
+                (false, None) => Ok((index, Over::Kept)),
+                (false, Some(after)) => {
+                    let bytes = request.bytes();
+                    race::race(self, backend, &prepared, bytes, index, after)
+                        .await
+                        .map(|won| (won.index, Over::Asked(Box::new(won.upstream))))
+                }
+            };
+            let (index, asked) = match over {
+                Ok((index, over)) => {
+                    let (prepared, request) = (&mut prepared, &mut request);
+                    let asked = attempt::attempt(self, backend, prepared, index, over, request);
+                    (index, asked.await)
+                }
+                Err(failed) => {
+                    request.was_sent();
+                    (
+                        index,
+                        attempt::failed(self, backend, prepared.backend, index, failed),
+                    )
+                }
+            };
             let Failed { fault, reused } = match asked {
                 Ok(outcome) => {
                     line.room.outgoing = request.into_head();
@@ -202,6 +229,7 @@ impl Exchange<'_> {
                 }
                 Err(failed) => failed,
             };
+            last = Some(fault);
             let attempt = Attempt {
                 sent: request.has_sent(),
                 reused,
@@ -308,18 +336,21 @@ impl Exchange<'_> {
     }
 }
 
+/// After how long a second endpoint is asked as well, if at all.
+fn hedges(backend: &Backend, prepared: &Prepared, attempts: u32) -> Option<Duration> {
+    let after = backend.target.retries.hedge_after?.0;
+    let plain = prepared.is_read && !prepared.has_body && prepared.upgrade.is_none();
+    (plain && attempts == 1).then_some(after)
+}
+
 /// An answer in place of an endpoint's. What is left of a body stands before the next request.
 fn refusal(reason: Reason, prepared: &Prepared, has_body: bool) -> Answer {
-    let fault = match reason {
-        Reason::EndpointsTried => Some(Fault::upstream(Phase::Connect, Kind::Closed)),
-        _ => None,
-    };
     Answer {
         status: reason.status(),
         reason,
         content: Content::Page,
         retry_after: None,
-        fault,
+        fault: None,
         keep: prepared.traits.keeps_by_default() && !has_body,
         is_head: prepared.traits.is_head,
     }

@@ -22,6 +22,7 @@ mod explain;
 mod mirror;
 mod pages;
 mod prepare;
+mod race;
 mod record;
 mod tcp;
 mod two;

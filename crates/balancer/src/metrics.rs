@@ -84,6 +84,7 @@ fn endpoints(backend: &Backend) -> Vec<EndpointStatus> {
         since_ms: endpoint.standing.since_ms,
         reason: endpoint.known.reason.clone(),
         weight: target.weight,
+        wished_weight: endpoint.wished_weight,
         backup: target.backup,
         requests: counts::total(&endpoint.counters.counts.iter()).requests,
         failures: endpoint.counters.failures.load(Relaxed),

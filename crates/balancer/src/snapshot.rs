@@ -124,6 +124,8 @@ pub struct EndpointStatus {
     /// What the last check or request told.
     pub reason: String,
     pub weight: u16,
+    /// What somebody has set in place of the site file's.
+    pub wished_weight: Option<u16>,
     pub backup: bool,
     pub requests: u64,
     pub failures: u64,

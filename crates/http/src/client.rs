@@ -173,6 +173,54 @@ pub async fn ask_over(
     Ok((upstream, length))
 }
 
+/// Sends `request`, all of it, without waiting for an answer, within the limit that is set already.
+pub async fn send(
+    upstream: &mut Upstream,
+    request: &[u8],
+    deadline: &Deadline,
+) -> Result<(), Fault> {
+    let stream = &mut upstream.stream;
+    let mut sent = 0;
+    poll_fn(|cx| {
+        let step = loop {
+            match request.get(sent..).filter(|rest| !rest.is_empty()) {
+                None => break stream.poll_flush(cx),
+                Some(rest) => match stream.poll_write(cx, rest) {
+                    Poll::Ready(Ok(count)) => sent += count,
+                    Poll::Ready(Err(e)) => break Poll::Ready(Err(e)),
+                    Poll::Pending => break Poll::Pending,
+                },
+            }
+        };
+        match step {
+            Poll::Ready(done) => Poll::Ready(done.map_err(Kind::from)),
+            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+    .map_err(|kind| Fault::upstream(Phase::ResponseHead, kind))
+}
+
+/// Waits until something of an answer is in the buffer, within the limit that is set already.
+pub async fn begins(upstream: &mut Upstream, deadline: &Deadline) -> Result<(), Fault> {
+    let Upstream { stream, buffer, .. } = upstream;
+    poll_fn(|cx| {
+        if !buffer.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        match buffer.poll_fill(cx, stream, limits::HEAD + limits::BUFFER) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Kind::Closed)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e.into())),
+            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+    .map_err(|kind| Fault::upstream(Phase::ResponseHead, kind))
+}
+
 /// Reads more of an answer into the buffer, which grows up to `limit` bytes, within the limit that is set
 /// already. False: it has ended, or is late.
 pub async fn read_more(upstream: &mut Upstream, limit: usize, deadline: &Deadline) -> bool {

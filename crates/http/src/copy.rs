@@ -126,6 +126,17 @@ impl Copy {
         self.head.len() - self.head_sent
     }
 
+    /// What is to be written: a head, with the body that is here already.
+    pub fn bytes(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Somebody else has written `bytes`.
+    pub fn was_sent(&mut self) {
+        self.head_sent = self.head.len();
+        self.flushed = true;
+    }
+
     /// Begins anew, for another upstream. Possible as long as every byte that was written is kept.
     pub fn restart(&mut self) -> bool {
         let possible = self.kept;

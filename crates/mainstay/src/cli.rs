@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::verbs::{check, down, init, logs, run, schema, status, trust, up};
+use crate::verbs::{
+    check, down, endpoint, explain, init, logs, reload, run, schema, status, trust, up, upgrade,
+};
 
 /// A website on several servers, from one file.
 #[derive(Parser, Debug)]
@@ -22,8 +24,16 @@ pub(crate) enum Verb {
     Up(up::Args),
     /// Stop a site that runs
     Down(down::Args),
+    /// Take a changed site file into force without losing a request
+    Reload(reload::Args),
+    /// Put this binary in the place of the one that serves, without losing a request
+    Upgrade(upgrade::Args),
     /// Show every server, process, endpoint and database member
     Status(status::Args),
+    /// Show endpoints; drain one, bring it back, change its share
+    Endpoint(endpoint::Args),
+    /// Say which route, backend and endpoint a request would take, and why
+    Explain(explain::Args),
     /// Show what the site's processes print
     Logs(logs::Args),
     /// Say how to make browsers trust the site's local authority

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use app::instance::InstanceState;
+use app::release::Release;
 use certs::local::Local;
 use database::{MemberState, Role as MemberRole};
 use site::name::ServerName;
@@ -15,8 +16,9 @@ use super::teller::{Teller, ms_since};
 use crate::app_side::{AppSide, last_lines};
 use crate::balancer_side::{Balancers, Told};
 use crate::known::{Role, locked};
+use crate::listeners::Listeners;
 use crate::progress::Ready;
-use crate::role_process::{Keeper, Parts, RoleState};
+use crate::role_process::{Asker, Keeper, Parts, RoleState};
 use crate::up_error::UpError;
 use crate::{admin, statuses};
 
@@ -37,18 +39,10 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
     running.wire();
     running.observe();
 
-    let since = teller.begin("release").await;
-    let side = app_side(running);
-    let release = side.release().await?;
-    if let Some(release) = &release {
-        *locked(&running.known.release) = Some((release.hash.clone(), release.root.clone()));
-        running.known.changed.notify_one();
-        teller.done("release", since, release.hash.clone()).await;
-    } else {
-        teller
-            .done("release", since, "no app: static files only")
-            .await;
-    }
+    let release = match running.alone {
+        true => None,
+        false => release(running, teller).await?,
+    };
 
     if running
         .target
@@ -125,6 +119,22 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
     })
 }
 
+/// The code base as a release of its own, which the roles are told of.
+async fn release(running: &Running, teller: &Teller) -> Result<Option<Release>, UpError> {
+    let since = teller.begin("release").await;
+    let release = app_side(running).release().await?;
+    let detail = match &release {
+        Some(release) => {
+            *locked(&running.known.release) = Some((release.hash.clone(), release.root.clone()));
+            running.known.changed.notify_one();
+            release.hash.clone()
+        }
+        None => "no app: static files only".to_owned(),
+    };
+    teller.done("release", since, detail).await;
+    Ok(release)
+}
+
 fn app_side(running: &Running) -> AppSide<'_> {
     AppSide {
         target: &running.target,
@@ -193,11 +203,18 @@ fn start_roles(running: &mut Running, role: &'static str) {
 }
 
 async fn start_balancers(running: &mut Running, local: Option<&Local>) -> Result<(), UpError> {
-    let balancers = Balancers::new(&running.cluster, &running.secrets, local)?;
+    let balancers = Balancers::new(
+        &running.cluster,
+        &running.secrets,
+        local,
+        running.ground.clone(),
+        running.target.clone(),
+    )?;
     let listeners = std::mem::take(&mut running.listeners);
-    for listeners in &listeners {
+    for listeners in listeners {
         let target = running.target.servers.get(&listeners.server);
         let Some(target) = target.and_then(|server| server.balancer.clone()) else {
+            running.listeners.push(listeners);
             continue;
         };
         let log = running.state.log(listeners.server.as_str(), "access");
@@ -207,15 +224,21 @@ async fn start_balancers(running: &mut Running, local: Option<&Local>) -> Result
             copies.filter_map(|door| Some((door.name.clone(), door.socket.try_clone().ok()?)));
         let sockets = copies.collect();
         let value = serde_json::to_value(&snapshot).ok();
-        let to = start_role(running, &listeners.server, "balancer", sockets, value);
-        locked(&balancers.list).push(Told {
+        let (to, asker) = start_role(running, &listeners.server, "balancer", sockets, value);
+        let told = Told {
             server: listeners.server.clone(),
             snapshot,
             to,
+            doors: listeners.balancer,
+            asker,
+        };
+        balancers.add(told).await;
+        running.listeners.push(Listeners {
+            balancer: Vec::new(),
+            ..listeners
         });
     }
-    running.listeners = listeners;
-    running.balancers = Some(balancers);
+    running.balancers.send_replace(Some(balancers));
     Ok(())
 }
 
@@ -225,7 +248,7 @@ fn start_role(
     role: &'static str,
     sockets: Vec<(String, OwnedFd)>,
     snapshot: Option<serde_json::Value>,
-) -> watch::Sender<Option<serde_json::Value>> {
+) -> (watch::Sender<Option<serde_json::Value>>, Asker) {
     let (snapshot_in, snapshot) = watch::channel(snapshot);
     let keeper = Keeper::start(
         &running.hub,
@@ -247,9 +270,10 @@ fn start_role(
         snapshot: snapshot_in.clone(),
     });
     running.follow(keeper.report());
+    let asker = keeper.asker();
     running.roles.push((server.clone(), keeper));
     running.known.changed.notify_one();
-    snapshot_in
+    (snapshot_in, asker)
 }
 
 /// Waits until `look` answers; an error of it, or too long a wait, ends the start.

@@ -8,9 +8,9 @@ use cluster::{Cluster, Secrets};
 use monitor::status::{SiteStatus, State};
 use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
-use site::Site;
 use site::name::ServerName;
 use site::target::Target;
+use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
 use tokio::sync::{mpsc, watch};
@@ -35,6 +35,7 @@ const OBSERVE_AT_LEAST: Duration = Duration::from_secs(1);
 pub(crate) struct Parts {
     pub(crate) site: Site,
     pub(crate) target: Target,
+    pub(crate) ground: Ground,
     pub(crate) state: StateDir,
     pub(crate) cluster: Cluster,
     pub(crate) secrets: Secrets,
@@ -65,7 +66,9 @@ pub struct Running {
     pub(crate) status: watch::Sender<SiteStatus>,
     pub(crate) token: telemetry::Secret,
     pub(crate) ready: Option<Ready>,
-    pub(crate) balancers: Option<Balancers>,
+    /// None until they are started.
+    pub(crate) balancers: watch::Sender<Option<Balancers>>,
+    pub(crate) ground: Ground,
     /// Tasks that end with the site.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) stop: (watch::Sender<bool>, watch::Receiver<bool>),
@@ -130,7 +133,8 @@ impl Running {
             status,
             token,
             ready: None,
-            balancers: None,
+            balancers: watch::channel(None).0,
+            ground: parts.ground,
             tasks: JoinSet::new(),
             stop: watch::channel(false),
             leash: parts.leash,

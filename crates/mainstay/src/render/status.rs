@@ -58,6 +58,39 @@ fn servers(text: &mut String, status: &SiteStatus) {
     table(text, &rows);
 }
 
+/// `mainstay endpoint list`: every endpoint with what is wanted of it.
+pub(crate) fn endpoint_list(status: &SiteStatus) -> String {
+    let header = [
+        "BALANCER", "ENDPOINT", "ADDRESS", "STATE", "WEIGHT", "OPEN", "REQUESTS", "FAILURES", "",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for endpoint in &status.endpoints {
+        let wished = if endpoint.wished_weight.is_some() {
+            " (set)"
+        } else {
+            ""
+        };
+        let backup = if endpoint.backup { " backup" } else { "" };
+        rows.push([
+            endpoint.balancer.clone(),
+            format!("{}/{}", endpoint.backend, endpoint.name),
+            endpoint.address.clone(),
+            match endpoint.up {
+                true => endpoint.standing.clone(),
+                false => "DOWN".to_owned(),
+            },
+            format!("{}{wished}{backup}", endpoint.weight),
+            endpoint.open.to_string(),
+            endpoint.requests.to_string(),
+            endpoint.failures.to_string(),
+            endpoint.reason.clone(),
+        ]);
+    }
+    let mut text = String::new();
+    table(&mut text, &rows);
+    text
+}
+
 fn endpoints(text: &mut String, status: &SiteStatus) {
     if status.endpoints.is_empty() {
         return;
@@ -209,6 +242,7 @@ mod tests {
                 backend: "web".to_owned(),
                 standing: "up".to_owned(),
                 weight: 1,
+                wished_weight: None,
                 backup: false,
                 name: "app-1".into(),
                 address: "127.0.7.12:8000".into(),

@@ -2,13 +2,17 @@
 
 pub(crate) mod check;
 pub(crate) mod down;
+pub(crate) mod endpoint;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod logs;
+pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod up;
+pub(crate) mod upgrade;
 
 use crate::cli::Verb;
 
@@ -18,6 +22,10 @@ pub(crate) fn dispatch(verb: Verb) -> anyhow::Result<u8> {
         Verb::Check(args) => check::run(&args),
         Verb::Up(args) => up::run(&args),
         Verb::Down(args) => down::run(&args),
+        Verb::Reload(args) => reload::run(&args),
+        Verb::Endpoint(args) => endpoint::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Upgrade(args) => upgrade::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Logs(args) => logs::run(&args),
         Verb::Trust(args) => trust::run(&args),

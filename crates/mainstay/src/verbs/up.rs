@@ -29,12 +29,13 @@ const QUEUE: usize = 64;
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Where the first balancer listens for HTTP; port 0 for any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    http: SocketAddr,
-    /// Where the first balancer listens for HTTPS
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
-    https: SocketAddr,
+    /// Where the first balancer listens for HTTP; port 0 for any free one [default: 127.0.0.1:8080; for a
+    /// balancer alone, every address with the port of the site file]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// Where the first balancer listens for HTTPS [default: 127.0.0.1:8443, or as for HTTP]
+    #[arg(long, value_name = "ADDRESS")]
+    https: Option<SocketAddr>,
     /// Go on in the background; return when the site answers
     #[arg(long)]
     detach: bool,
@@ -62,12 +63,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let source_root = site_file::directory(&file)
         .canonicalize()
         .with_context(|| format!("cannot read {}", file.display()))?;
+    // A balancer in front of anything is what its file says; a whole site on one machine is for trying.
+    let address = |given: Option<SocketAddr>, port: u16, otherwise: u16| match (given, site.alone) {
+        (Some(given), _) => given,
+        (None, true) => SocketAddr::from(([0, 0, 0, 0], port)),
+        (None, false) => SocketAddr::from(([127, 0, 0, 1], otherwise)),
+    };
+    let http = address(args.http, site.balancer.http, 8080);
+    let https = address(args.https, site.balancer.https, 8443);
     let options = Options {
         site,
         source_root,
         state: args.which.state(),
-        http: args.http,
-        https: args.https,
+        http,
+        https,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -206,11 +215,11 @@ fn detach(args: &Args) -> anyhow::Result<u8> {
         .arg("--state")
         .arg(&state)
         .arg("--steps");
-    command
-        .arg("--http")
-        .arg(args.http.to_string())
-        .arg("--https")
-        .arg(args.https.to_string());
+    for (flag, address) in [("--http", args.http), ("--https", args.https)] {
+        if let Some(address) = address {
+            command.arg(flag).arg(address.to_string());
+        }
+    }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -288,6 +288,7 @@ impl World {
                     backend: "web".to_owned(),
                     standing: "up".to_owned(),
                     weight: 1,
+                    wished_weight: None,
                     backup: false,
                     name: format!("app-{}", n + 1),
                     address: format!("127.0.7.{}:8000", 21 + n),

@@ -26,6 +26,7 @@ pub(crate) fn status(app_1_up: bool, state: State) -> SiteStatus {
         backend: "web".to_owned(),
         standing: "up".to_owned(),
         weight: 1,
+        wished_weight: None,
         backup: false,
         name: name.into(),
         address: "127.0.0.1:1".into(),

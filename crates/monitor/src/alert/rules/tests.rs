@@ -22,6 +22,7 @@ fn endpoint(name: &str, up: bool) -> EndpointStatus {
         backend: "web".to_owned(),
         standing: "up".to_owned(),
         weight: 1,
+        wished_weight: None,
         backup: false,
         name: name.into(),
         address: String::new(),
