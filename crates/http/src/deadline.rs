@@ -17,6 +17,10 @@ use tokio::sync::Notify;
 /// while anything is open.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long an idle connection is kept open when draining: long enough for a request that a client has
+/// sent while it did not know (HAProxy's manual, `option idle-close-on-response`, has the same trouble).
+const GRACE_MS: u64 = 1000;
+
 /// The limit passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late;
@@ -28,7 +32,8 @@ pub struct Watch {
     /// Milliseconds since `start`, updated every tick.
     now: Cell<u64>,
     entries: RefCell<Vec<Rc<Entry>>>,
-    draining: Cell<bool>,
+    /// Since when, in milliseconds since `start`.
+    draining: Cell<Option<u64>>,
     work: Notify,
 }
 
@@ -56,7 +61,7 @@ impl Watch {
             start: Instant::now(),
             now: Cell::new(0),
             entries: RefCell::default(),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             work: Notify::new(),
         })
     }
@@ -91,14 +96,15 @@ impl Watch {
         self.now.get()
     }
 
-    /// From now on an idle connection is late at once.
+    /// From now on an idle connection is late after a moment: a request that is on its way to us is still
+    /// answered, and its client told that it is the last one.
     pub fn drain(&self) {
-        self.draining.set(true);
+        self.draining.set(Some(elapsed_ms(self.start)));
         self.work.notify_one();
     }
 
     pub fn draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get().is_some()
     }
 
     /// Runs for ever; one per thread.
@@ -115,8 +121,10 @@ impl Watch {
 
     fn wake_late(&self) {
         let now = self.now.get();
+        let over = |since: u64| now >= since.saturating_add(GRACE_MS);
+        let graceful = self.draining.get().is_some_and(over);
         for entry in self.entries.borrow().iter() {
-            let closing = self.draining.get() && entry.idle.get();
+            let closing = graceful && entry.idle.get();
             if (closing || now >= entry.by.get())
                 && !entry.late.replace(true)
                 && let Some(waker) = entry.waker.borrow_mut().take()

@@ -61,6 +61,12 @@ impl Client {
             .response()
     }
 
+    pub(crate) fn try_get(&mut self, path: &str) -> std::io::Result<Response> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        self.stream.write_all(request.as_bytes())?;
+        self.try_response("GET")
+    }
+
     pub(crate) fn response(&mut self) -> Response {
         self.try_response("GET").unwrap()
     }

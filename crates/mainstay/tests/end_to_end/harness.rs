@@ -159,6 +159,30 @@ impl Site {
             .unwrap()
     }
 
+    /// What a verb prints that must succeed.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {out}\n{err}");
+        out
+    }
+
+    /// Exit status of a verb that must fail, and what it says.
+    pub(crate) fn fails(&self, args: &[&str]) -> (i32, String) {
+        let output = self.run(args);
+        let err = text(&output.stderr);
+        assert!(
+            !output.status.success(),
+            "{args:?}: {}",
+            text(&output.stdout)
+        );
+        (output.status.code().unwrap(), err)
+    }
+
+    pub(crate) fn write_site_file(&self, text: &str) {
+        std::fs::write(self.path().join("site.toml"), text).unwrap();
+    }
+
     pub(crate) fn status(&self) -> Value {
         let status = self.run(&["status", "--json"]);
         serde_json::from_slice(&status.stdout)
@@ -279,4 +303,9 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until it is so.
+pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    wait(what, || is_so().then_some(()));
 }

@@ -15,6 +15,7 @@ mod client;
 mod harness;
 mod http;
 mod https;
+mod operation;
 mod static_files;
 mod supervision;
 mod verbs;
