@@ -2,7 +2,7 @@
 #![no_main]
 
 use http::body::{Framing, framing};
-use http::head::write::{After, incoming};
+use http::head::write::{After, Edit, incoming};
 use http::head::{self, Storage};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let mut out = Vec::new();
     let chunked = framing == Framing::Chunked;
-    incoming(&read, chunked, After::Close, Some("abc"), &mut out);
+    let edit = Edit {
+        keeps: &|name| !name.eq_ignore_ascii_case("x-request-id"),
+        added: b"X-Request-Id: abc\r\n",
+    };
+    incoming(&read, chunked, After::Close, Some(&edit), &mut out);
     let mut storage = Storage::new();
     let again = match head::response(&out, &mut storage) {
         Ok(again) => again,
