@@ -186,6 +186,18 @@ impl Balancer {
         Client::connect(address).get(&format!("/{path}")).text()
     }
 
+    /// The sample of this name with these labels among its own; 0 when there is none.
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> f64 {
+        let metrics = self.metrics();
+        let fits = |line: &&str| {
+            line.split_once('{').is_some_and(|(of, _)| of == name) && line.contains(labels)
+        };
+        let line = metrics.lines().find(fits);
+        line.map_or(0.0, |line| {
+            line.rsplit(' ').next().unwrap().parse().unwrap()
+        })
+    }
+
     pub(crate) fn down(&mut self) {
         let down = self.run(&["down"]);
         assert!(down.status.success(), "down: {}", text(&down.stderr));
