@@ -14,6 +14,7 @@ use crate::exchange::Exchange;
 use crate::outlier::is_failure;
 use crate::prepare::Prepared;
 use crate::record::Outcome;
+use crate::turn::Place;
 use crate::upstream;
 
 /// Nothing was written to the client.
@@ -34,7 +35,9 @@ pub(crate) async fn attempt(
     request: &mut Copy,
 ) -> Result<Outcome, Failed> {
     let started = Instant::now();
+    let place = Place::taken(backend, index);
     let asked = ask(exchange, backend, prepared, index, fresh, request).await;
+    drop(place);
     judge(
         exchange,
         backend,
@@ -46,7 +49,7 @@ pub(crate) async fn attempt(
     asked
 }
 
-/// What an attempt tells of its endpoint; and its place is free again.
+/// What an attempt tells of its endpoint.
 fn judge(
     exchange: &Exchange<'_>,
     backend: &Backend,
@@ -60,8 +63,6 @@ fn judge(
     else {
         return;
     };
-    load.open.leave();
-    backend.freed();
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let now_ms = worker.watch.now_ms();
     let failed = match asked {
@@ -115,6 +116,7 @@ async fn ask(
         backend,
         index,
         peer: exchange.peer.address,
+        destination: exchange.peer.destination,
         within: limits.connect,
         deadline: &exchange.client.deadline,
     };

@@ -24,6 +24,7 @@ mod pages;
 mod prepare;
 mod record;
 mod tcp;
+mod turn;
 mod two;
 mod upstream;
 mod waiting_room;
