@@ -19,8 +19,8 @@ pub(crate) fn conversation<T>(test: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     let local = tokio::task::LocalSet::new();
-    let within = tokio::time::timeout(Duration::from_secs(25), test);
-    let result = runtime.block_on(local.run_until(async { within.await }));
+    let within = async { tokio::time::timeout(Duration::from_secs(25), test).await };
+    let result = runtime.block_on(local.run_until(within));
     result.unwrap_or_else(|_| panic!("the conversation hangs"))
 }
 
