@@ -107,11 +107,29 @@ impl Gate {
         }
     }
 
+    /// Holds the seat that this gate gave until it is dropped.
+    pub fn hold(&self, seat: concurrency::Seat) -> Held<'_> {
+        Held { gate: self, seat }
+    }
+
     /// Of the gate that gave the seat.
     pub fn leave(&self, seat: concurrency::Seat) {
         if let Some((_, table)) = &self.concurrency {
             table.leave(seat);
         }
+    }
+}
+
+/// A seat that is left when this is dropped: also when a client goes in the middle of its request.
+#[derive(Debug)]
+pub struct Held<'a> {
+    gate: &'a Gate,
+    seat: concurrency::Seat,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.gate.leave(self.seat);
     }
 }
 

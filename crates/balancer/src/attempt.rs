@@ -14,6 +14,7 @@ use crate::exchange::Exchange;
 use crate::outlier::is_failure;
 use crate::prepare::Prepared;
 use crate::record::Outcome;
+use crate::turn::Place;
 use crate::upstream;
 
 /// Nothing was written to the client.
@@ -40,12 +41,14 @@ pub(crate) async fn attempt(
     exchange: &mut Exchange<'_>,
     backend: &Backend,
     prepared: &mut Prepared,
-    index: usize,
+    place: Place<'_>,
     over: Over,
     request: &mut Copy,
 ) -> Result<Outcome, Failed> {
     let started = Instant::now();
+    let index = place.index;
     let asked = ask(exchange, backend, prepared, index, over, request).await;
+    drop(place);
     judge(
         exchange,
         backend,
@@ -70,7 +73,7 @@ pub(crate) fn failed(
     asked
 }
 
-/// What an attempt tells of its endpoint; and its place is free again.
+/// What an attempt tells of its endpoint.
 fn judge(
     exchange: &Exchange<'_>,
     backend: &Backend,
@@ -84,8 +87,6 @@ fn judge(
     else {
         return;
     };
-    load.open.leave();
-    backend.freed();
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let now_ms = worker.watch.now_ms();
     let failed = match asked {
@@ -139,6 +140,7 @@ async fn ask(
         backend,
         index,
         peer: exchange.peer.address,
+        destination: exchange.peer.destination,
         within: limits.connect,
         deadline: &exchange.client.deadline,
     };

@@ -22,6 +22,7 @@ use crate::outlier::Tally;
 use crate::snapshot::{Override, Wish};
 use crate::standing::{Admin, Standing, Why, standing};
 use crate::sticky::{BadName, Sticky};
+use crate::turn::Wanted;
 use crate::waiting_room::WaitingRoom;
 use crate::worker::Worker;
 
@@ -242,29 +243,11 @@ impl Backend {
         }
     }
 
-    /// Who gets a request; a place at that endpoint is taken. `key`: of `Algorithm::Hash`; `bound`: whom
-    /// the visitor's cookie names; `tried`: those who were asked before.
-    pub(crate) fn choose(
-        &self,
-        worker: &Worker,
-        key: u64,
-        bound: Option<usize>,
-        tried: &[usize],
-    ) -> Choice {
+    /// Who gets a request; a place at that endpoint is taken.
+    pub(crate) fn choose(&self, worker: &Worker, wanted: Wanted<'_>) -> Choice {
         // Another thread may take the last place between the look and the step: then a look again.
         for _ in 0..3 {
-            let choice = self.pool.choose(
-                &Ask {
-                    turn: self.kept.turn.fetch_add(1, Relaxed),
-                    random: worker.random(),
-                    key,
-                    now_ms: worker.watch.now_ms(),
-                    open: self.kept.open.count(),
-                    tried,
-                    bound,
-                },
-                &self.loads,
-            );
+            let choice = self.look(worker, wanted, self.kept.turn.fetch_add(1, Relaxed));
             let Choice::Endpoint(index) = choice else {
                 return choice;
             };
@@ -274,6 +257,24 @@ impl Backend {
             }
         }
         Choice::Full
+    }
+
+    /// Whether `choose` would find somebody, or that there is nobody.
+    pub(crate) fn has_room(&self, worker: &Worker, wanted: Wanted<'_>) -> bool {
+        self.look(worker, wanted, self.kept.turn.load(Relaxed)) != Choice::Full
+    }
+
+    fn look(&self, worker: &Worker, wanted: Wanted<'_>, turn: u64) -> Choice {
+        let ask = Ask {
+            turn,
+            random: worker.random(),
+            key: wanted.key,
+            now_ms: worker.watch.now_ms(),
+            open: self.kept.open.count(),
+            tried: wanted.tried,
+            bound: wanted.bound,
+        };
+        self.pool.choose(&ask, &self.loads)
     }
 
     /// Whether a new request has to stand behind others.

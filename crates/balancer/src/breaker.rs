@@ -17,6 +17,12 @@ impl Open {
         self.0.fetch_update(Relaxed, Relaxed, within).is_ok()
     }
 
+    /// The same, left when the result is dropped: also when a client goes in the middle of its request.
+    #[must_use]
+    pub fn place(&self, most: u32) -> Option<Place<'_>> {
+        self.enter(most).then_some(Place(self))
+    }
+
     pub fn leave(&self) {
         let less = |open: u32| open.checked_sub(1);
         let left = self.0.fetch_update(Relaxed, Relaxed, less);
@@ -25,6 +31,16 @@ impl Open {
 
     pub fn count(&self) -> u32 {
         self.0.load(Relaxed)
+    }
+}
+
+/// One of the open.
+#[derive(Debug)]
+pub struct Place<'a>(&'a Open);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

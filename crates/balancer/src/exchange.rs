@@ -12,12 +12,12 @@ use http::{Fault, Kind};
 use crate::answer::{self, Answer, Content, Manner};
 use crate::attempt::{self, Failed, Over};
 use crate::backend::Backend;
-use crate::choose::Choice;
 use crate::mirror;
 use crate::prepare::{Line, Prepared, Terms, prepare};
 use crate::race;
 use crate::reason::Reason;
 use crate::record::{self, Outcome};
+use crate::turn::{Wanted, turn};
 use crate::worker::{Peer, View, Worker};
 
 /// Serves a client's connection until it ends.
@@ -123,12 +123,11 @@ impl Exchange<'_> {
         match prepare(self.client.buffer.filled(), length, &terms, line) {
             Ok(mut prepared) => {
                 self.client.buffer.consume(prepared.taken);
-                let (route, seat) = (prepared.route, prepared.seat.take());
-                let outcome = self.forward(prepared, line).await;
-                if let (Some(route), Some(seat)) = (self.view.state.rules.routes.get(route), seat) {
-                    route.gate.leave(seat);
-                }
-                outcome
+                let route = self.view.state.rules.routes.get(prepared.route);
+                let _seat = route
+                    .zip(prepared.seat.take())
+                    .map(|(route, seat)| route.gate.hold(seat));
+                self.forward(prepared, line).await
             }
             Err(answer) => {
                 self.client.buffer.consume(length);
@@ -144,17 +143,16 @@ impl Exchange<'_> {
             let answer = refusal(Reason::NoEndpoint, &prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
         };
-        if !backend.kept.open.enter(backend.target.breaker) {
+        let Some(_open) = backend.kept.open.place(backend.target.breaker) else {
             let answer = refusal(Reason::BreakerOpen, &prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
-        }
+        };
         backend.kept.budget.request(self.worker.seconds());
         if let Some(copies) = prepared.mirror {
             mirror::send(self.worker, self.view, copies, &prepared.outgoing);
         }
         let number = prepared.backend;
         let outcome = self.try_endpoints(backend, prepared, line).await;
-        backend.kept.open.leave();
         Outcome {
             backend: Some(number),
             ..outcome
@@ -177,8 +175,14 @@ impl Exchange<'_> {
         let (mut attempts, mut fresh) = (0, false);
         let mut last = None;
         loop {
-            let index = match self.choose(backend, &prepared, &tried).await {
-                Ok(index) => index,
+            let wanted = Wanted {
+                key: prepared.key,
+                bound: prepared.bound,
+                tried: &tried,
+                has_body: prepared.has_body,
+            };
+            let place = match turn(self.worker, backend, wanted).await {
+                Ok(place) => place,
                 Err(reason) => {
                     let answer = Answer {
                         fault: last,
@@ -194,28 +198,27 @@ impl Exchange<'_> {
             if !fresh {
                 attempts += 1;
             }
+            let index = place.index;
             let over = match (fresh, hedges(backend, &prepared, attempts)) {
-                (true, _) => Ok((index, Over::Fresh)),
-                (false, None) => Ok((index, Over::Kept)),
+                (true, _) => Ok((place, Over::Fresh)),
+                (false, None) => Ok((place, Over::Kept)),
                 (false, Some(after)) => {
                     let bytes = request.bytes();
-                    race::race(self, backend, &prepared, bytes, index, after)
+                    race::race(self, backend, &prepared, bytes, place, after)
                         .await
-                        .map(|won| (won.index, Over::Asked(Box::new(won.upstream))))
+                        .map(|won| (won.place, Over::Asked(Box::new(won.upstream))))
                 }
             };
             let (index, asked) = match over {
-                Ok((index, over)) => {
-                    let (prepared, request) = (&mut prepared, &mut request);
-                    let asked = attempt::attempt(self, backend, prepared, index, over, request);
+                Ok((place, over)) => {
+                    let (index, prepared, request) = (place.index, &mut prepared, &mut request);
+                    let asked = attempt::attempt(self, backend, prepared, place, over, request);
                     (index, asked.await)
                 }
                 Err(failed) => {
                     request.was_sent();
-                    (
-                        index,
-                        attempt::failed(self, backend, prepared.backend, index, failed),
-                    )
+                    let number = prepared.backend;
+                    (index, attempt::failed(self, backend, number, index, failed))
                 }
             };
             let Failed { fault, reused } = match asked {
@@ -268,38 +271,6 @@ impl Exchange<'_> {
                         endpoint: Some(index),
                         ..outcome
                     };
-                }
-            }
-        }
-    }
-
-    /// Who is asked next, after a wait when all have as much to do as they may. A place at that endpoint
-    /// is taken.
-    async fn choose(
-        &self,
-        backend: &Backend,
-        prepared: &Prepared,
-        tried: &[usize],
-    ) -> Result<usize, Reason> {
-        let look = || backend.choose(self.worker, prepared.key, prepared.bound, tried);
-        let none = match tried {
-            [] => Reason::NoEndpoint,
-            _ => Reason::EndpointsTried,
-        };
-        let since = Instant::now();
-        let mut choice = if backend.somebody_waits() {
-            Choice::Full
-        } else {
-            look()
-        };
-        loop {
-            match choice {
-                Choice::Endpoint(index) => return Ok(index),
-                Choice::Nobody => return Err(none),
-                Choice::Full => {
-                    let timeout = backend.target.queue.timeout.saturating_sub(since.elapsed());
-                    backend.kept.room.wait(prepared.has_body, timeout).await?;
-                    choice = look();
                 }
             }
         }

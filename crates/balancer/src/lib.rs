@@ -25,6 +25,7 @@ mod prepare;
 mod race;
 mod record;
 mod tcp;
+mod turn;
 mod two;
 mod upstream;
 mod waiting_room;

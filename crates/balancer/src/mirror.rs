@@ -9,6 +9,7 @@ use http::client;
 
 use crate::backend::Backend;
 use crate::choose::Choice;
+use crate::turn::{Place, Wanted};
 use crate::upstream::Connecting;
 use crate::worker::{View, Worker};
 
@@ -33,14 +34,23 @@ pub(crate) fn send(worker: &Rc<Worker>, view: &Rc<View>, backend: usize, head: &
 }
 
 async fn copy(worker: &Worker, view: &View, number: usize, backend: &Backend, head: &[u8]) {
-    let Choice::Endpoint(index) = backend.choose(worker, 0, None, &[]) else {
+    let wanted = Wanted {
+        key: 0,
+        bound: None,
+        tried: &[],
+        has_body: false,
+    };
+    let Choice::Endpoint(index) = backend.choose(worker, wanted) else {
         return;
     };
+    let _place = Place::taken(backend, index);
     let deadline = worker.watch.deadline();
+    let nobody = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
     let connecting = Connecting {
         backend,
         index,
-        peer: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+        peer: nobody,
+        destination: nobody,
         within: WITHIN,
         deadline: &deadline,
     };
@@ -63,9 +73,5 @@ async fn copy(worker: &Worker, view: &View, number: usize, backend: &Backend, he
             (Err(fault), _) => tracing::debug!("a copy to {}: {fault}", backend.target.name),
             _ => {}
         }
-    }
-    if let Some(load) = backend.loads.get(index) {
-        load.open.leave();
-        backend.freed();
     }
 }

@@ -14,114 +14,79 @@ use crate::choose::Choice;
 use crate::exchange::Exchange;
 use crate::hedge::{self, Asked};
 use crate::prepare::Prepared;
+use crate::turn::{Place, Wanted};
 use crate::upstream::Connecting;
 
-/// The one that answers: which endpoint, and the connection with the beginning of its answer.
+/// An endpoint that was asked: its place, and the connection with the beginning of its answer.
 #[derive(Debug)]
-pub(crate) struct Winner {
-    pub(crate) index: usize,
+pub(crate) struct Runner<'b> {
+    pub(crate) place: Place<'b>,
     pub(crate) upstream: Upstream,
 }
 
-/// Asks endpoint `first` and, when it takes longer than `after`, another one. The places of both are
-/// taken; that of the one that is not listened to is left. On an error it is the first's that stays taken.
-pub(crate) async fn race(
+/// Asks the endpoint of `first` and, when it takes longer than `after`, another one. The value is the one
+/// that answers first. The error is the first one's.
+pub(crate) async fn race<'b>(
     exchange: &Exchange<'_>,
-    backend: &Backend,
+    backend: &'b Backend,
     prepared: &Prepared,
     request: &[u8],
-    first: usize,
+    first: Place<'b>,
     after: Duration,
-) -> Result<Winner, Failed> {
+) -> Result<Runner<'b>, Failed> {
     let since = Instant::now();
     let route = exchange.view.state.rules.routes.get(prepared.route);
     let patience = route.map_or(after, |route| route.response_head);
-    let mut one = asked(exchange, backend, prepared.backend, first, request).await?;
     let deadline = &exchange.client.deadline;
+    let mut one = start(exchange, backend, prepared.backend, request, first).await?;
+    let reused = one.upstream.reused;
+    let failed = |fault| Failed { fault, reused };
     deadline.set(patience);
-    let failed = |fault, reused| Failed { fault, reused };
-    let reused = one.reused;
     tokio::select! {
-        begun = client::begins(&mut one, deadline) => {
-            return begun
-                .map(|()| Winner { index: first, upstream: one })
-                .map_err(|fault| failed(fault, reused));
+        begun = client::begins(&mut one.upstream, deadline) => {
+            return begun.map(|()| one).map_err(failed);
         }
         () = tokio::time::sleep(after.saturating_sub(since.elapsed())) => {}
     }
-    let second = second(exchange, backend, prepared, first, after, since);
-    let other = match second {
+    let second = match second(exchange, backend, prepared, &one.place, after, since) {
         None => None,
-        Some(index) => match asked(exchange, backend, prepared.backend, index, request).await {
-            Ok(other) => Some((index, other)),
-            Err(_) => {
-                leave(backend, index);
-                None
-            }
-        },
+        Some(place) => start(exchange, backend, prepared.backend, request, place)
+            .await
+            .ok(),
     };
     deadline.set(patience);
-    let Some((index, mut other)) = other else {
-        let begun = client::begins(&mut one, deadline).await;
-        return begun
-            .map(|()| Winner {
-                index: first,
-                upstream: one,
-            })
-            .map_err(|fault| failed(fault, reused));
-    };
-    let (first_begun, second_begun) = tokio::select! {
-        begun = client::begins(&mut one, deadline) => (Some(begun), None),
-        begun = client::begins(&mut other, deadline) => (None, Some(begun)),
+    let Some(mut two) = second else {
+        let begun = client::begins(&mut one.upstream, deadline).await;
+        return begun.map(|()| one).map_err(failed);
     };
     // One that fails leaves the other its chance.
-    let (first_won, fault) = match (first_begun, second_begun) {
-        (Some(Ok(())), _) => (true, None),
-        (_, Some(Ok(()))) => (false, None),
-        (Some(Err(fault)), _) => (
-            false,
-            client::begins(&mut other, deadline)
-                .await
-                .err()
-                .map(|_| fault),
-        ),
-        (_, Some(Err(_))) => (true, client::begins(&mut one, deadline).await.err()),
-        (None, None) => (
-            true,
-            Some(Fault::upstream(Phase::ResponseHead, Kind::Closed)),
-        ),
-    };
-    match (fault, first_won) {
-        (Some(fault), _) => {
-            leave(backend, index);
-            Err(failed(fault, reused))
-        }
-        (None, true) => {
-            leave(backend, index);
-            Ok(Winner {
-                index: first,
-                upstream: one,
-            })
-        }
-        (None, false) => {
-            leave(backend, first);
-            Ok(Winner {
-                index,
-                upstream: other,
-            })
-        }
+    tokio::select! {
+        begun = client::begins(&mut one.upstream, deadline) => match begun {
+            Ok(()) => Ok(one),
+            Err(fault) => match client::begins(&mut two.upstream, deadline).await {
+                Ok(()) => Ok(two),
+                Err(_) => Err(failed(fault)),
+            },
+        },
+        begun = client::begins(&mut two.upstream, deadline) => match begun {
+            Ok(()) => Ok(two),
+            Err(_) => {
+                let begun = client::begins(&mut one.upstream, deadline).await;
+                begun.map(|()| one).map_err(failed)
+            }
+        },
     }
 }
 
-/// Who is asked as well; his place is taken.
-fn second(
+/// Who is asked as well.
+fn second<'b>(
     exchange: &Exchange<'_>,
-    backend: &Backend,
+    backend: &'b Backend,
     prepared: &Prepared,
-    first: usize,
+    first: &Place<'_>,
     after: Duration,
     since: Instant,
-) -> Option<usize> {
+) -> Option<Place<'b>> {
     let asked = Asked {
         method: if prepared.is_read { "GET" } else { "POST" },
         has_body: prepared.has_body,
@@ -132,44 +97,43 @@ fn second(
         hedged: false,
     };
     hedge::may(&asked).ok()?;
-    let worker = exchange.worker;
-    let percent = backend.target.retries.budget_percent;
-    let Choice::Endpoint(index) = backend.choose(worker, prepared.key, None, &[first]) else {
+    let (worker, percent) = (exchange.worker, backend.target.retries.budget_percent);
+    let wanted = Wanted {
+        key: prepared.key,
+        bound: None,
+        tried: &[first.index],
+        has_body: false,
+    };
+    let Choice::Endpoint(index) = backend.choose(worker, wanted) else {
         return None;
     };
-    if !backend.kept.budget.retry(worker.seconds(), percent) {
-        leave(backend, index);
-        return None;
-    }
-    Some(index)
+    let place = Place::taken(backend, index);
+    backend
+        .kept
+        .budget
+        .retry(worker.seconds(), percent)
+        .then_some(place)
 }
 
-fn leave(backend: &Backend, index: usize) {
-    if let Some(load) = backend.loads.get(index) {
-        load.open.leave();
-        backend.freed();
-    }
-}
-
-/// A connection to the endpoint over which the request was sent.
-async fn asked(
+/// Sends the request to the endpoint of the place.
+async fn start<'b>(
     exchange: &Exchange<'_>,
-    backend: &Backend,
+    backend: &'b Backend,
     number: usize,
-    index: usize,
     request: &[u8],
-) -> Result<Upstream, Failed> {
+    place: Place<'b>,
+) -> Result<Runner<'b>, Failed> {
     let view = Rc::clone(exchange.view);
-    let lost = Fault::upstream(Phase::Connect, Kind::Closed);
-    let kept = view.upstream(number, index).ok_or(Failed {
-        fault: lost,
+    let kept = view.upstream(number, place.index).ok_or(Failed {
+        fault: Fault::upstream(Phase::Connect, Kind::Closed),
         reused: false,
     })?;
     let deadline = &exchange.client.deadline;
     let connecting = Connecting {
         backend,
-        index,
+        index: place.index,
         peer: exchange.peer.address,
+        destination: exchange.peer.destination,
         within: view.state.target.limits.connect,
         deadline,
     };
@@ -179,5 +143,5 @@ async fn asked(
     client::send(&mut upstream, request, deadline)
         .await
         .map_err(|fault| Failed { fault, reused })?;
-    Ok(upstream)
+    Ok(Runner { place, upstream })
 }

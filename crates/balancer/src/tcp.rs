@@ -16,8 +16,8 @@ use http::upgrade;
 use site::target::balancer::Algorithm;
 
 use crate::backend::Backend;
-use crate::choose::Choice;
 use crate::hash;
+use crate::turn::{Place, Wanted, turn};
 use crate::upstream::header;
 use crate::worker::{View, Worker};
 
@@ -28,7 +28,7 @@ const HELLO: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(
     worker: &Rc<Worker>,
     view: &Rc<View>,
-    (mut socket, deadline, peer): (Socket, Deadline, SocketAddr),
+    (mut socket, deadline, (peer, destination)): (Socket, Deadline, (SocketAddr, SocketAddr)),
     by_name: Option<&Names<usize>>,
     otherwise: Option<usize>,
 ) {
@@ -52,19 +52,15 @@ pub(crate) async fn serve(
         tracing::debug!("{peer}: nothing for this name");
         return;
     };
-    let destination = socket.local_addr().unwrap_or(peer);
     let mut client = Connection::plain(socket, deadline);
     let started = Instant::now();
     let connected = connect(worker, view, number, backend, &client, peer, destination).await;
-    let Some((endpoint, mut upstream)) = connected else {
+    let Some((endpoint, place, mut upstream)) = connected else {
         return;
     };
     let idle = view.state.target.limits.idle_body;
     let moved = upgrade::tunnel(&mut client, &mut upstream, Vec::new(), idle).await;
-    if let Some(load) = backend.loads.get(endpoint) {
-        load.open.leave();
-        backend.freed();
-    }
+    drop(place);
     if let Some(endpoint) = backend.endpoints.get(endpoint)
         && let Some(counts) = endpoint.counters.counts.get(worker.index)
     {
@@ -73,16 +69,16 @@ pub(crate) async fn serve(
     }
 }
 
-/// Tries one endpoint after the other. The one that took the connection has been entered.
-async fn connect(
+/// Tries one endpoint after the other.
+async fn connect<'b>(
     worker: &Worker,
     view: &View,
     number: usize,
-    backend: &Backend,
+    backend: &'b Backend,
     client: &Connection,
     peer: SocketAddr,
     destination: SocketAddr,
-) -> Option<(usize, Upstream)> {
+) -> Option<(usize, Place<'b>, Upstream)> {
     let before = backend
         .target
         .proxy_protocol
@@ -94,19 +90,28 @@ async fn connect(
     };
     let mut tried = Vec::new();
     while tried.len() < backend.target.retries.attempts as usize {
-        let Choice::Endpoint(index) = backend.choose(worker, key, None, &tried) else {
-            tracing::debug!("{peer}: no endpoint of {} has room", backend.target.name);
-            return None;
+        let wanted = Wanted {
+            key,
+            bound: None,
+            tried: &tried,
+            has_body: false,
         };
-        let (endpoint, load) = (backend.endpoints.get(index)?, backend.loads.get(index)?);
+        let place = match turn(worker, backend, wanted).await {
+            Ok(place) => place,
+            Err(reason) => {
+                tracing::debug!("{peer}: backend {}: {reason}", backend.target.name);
+                return None;
+            }
+        };
+        let index = place.index;
+        let endpoint = backend.endpoints.get(index)?;
         let within = view.state.target.limits.connect;
         let tls = backend.connector.as_ref();
         let to = &endpoint.address;
         match client::connect_after(to, &before, tls, &client.deadline, within).await {
-            Ok(upstream) => return Some((index, upstream)),
+            Ok(upstream) => return Some((index, place, upstream)),
             Err(fault) => {
-                load.open.leave();
-                backend.freed();
+                drop(place);
                 tracing::debug!("{peer}: endpoint {}: {fault}", endpoint.name);
                 endpoint.counters.failures.fetch_add(1, Relaxed);
                 worker.failed(backend, number, index);

@@ -74,8 +74,8 @@ pub fn origin<'a>(
     }
 }
 
-/// The value of `X-Forwarded-For` for an endpoint: the chain of a trusted peer and the peer, or the peer
-/// alone. Nothing that was not an address or a token is passed on.
+/// The value of `X-Forwarded-For` for an endpoint: the chain of a trusted peer, whichever of the two
+/// fields it is in, and the peer, or the peer alone. Nothing that was not an address or a token is passed on.
 pub fn put_forwarded_for(
     trusted: &Networks,
     peer: IpAddr,
@@ -84,11 +84,25 @@ pub fn put_forwarded_for(
 ) {
     let peer = peer.to_canonical();
     if trusted.contains(peer) {
-        for item in items(fields, "x-forwarded-for").take(ENTRIES) {
+        let mut put = |item: &[u8]| {
             let plain = |b: &u8| b.is_ascii_alphanumeric() || b"._:[]-".contains(b);
             if item.iter().all(plain) {
                 out.extend_from_slice(item);
                 out.extend_from_slice(b", ");
+            }
+        };
+        if fields.get("x-forwarded-for").is_some() {
+            items(fields, "x-forwarded-for")
+                .take(ENTRIES)
+                .for_each(&mut put);
+        } else {
+            let clients = forwarded::elements(fields).filter_map(|element| element.client);
+            for client in clients.take(ENTRIES) {
+                // There in brackets and with a port, here without.
+                match address(client) {
+                    Some(address) => put(address.to_string().as_bytes()),
+                    None => put(client),
+                }
             }
         }
     }

@@ -51,6 +51,8 @@ pub(crate) struct Connecting<'a> {
     pub(crate) index: usize,
     /// The client, for a PROXY header.
     pub(crate) peer: SocketAddr,
+    /// Where the client came to, for the same.
+    pub(crate) destination: SocketAddr,
     pub(crate) within: Duration,
     pub(crate) deadline: &'a Deadline,
 }
@@ -78,11 +80,13 @@ impl Connecting<'_> {
             buffer: Buffer::new(),
             reused,
         };
-        if let Some(stream) = kept.links.open() {
+        // A PROXY header speaks for one client, so its connection serves no other.
+        let of_one = self.backend.target.proxy_protocol.is_some();
+        if !of_one && let Some(stream) = kept.links.open() {
             return Ok(over(stream, true));
         }
         let refused = || failed(Fault::upstream(Phase::Connect, Kind::NotHandled));
-        if !kept.links.has_room() {
+        if !of_one && !kept.links.has_room() {
             return Err(refused());
         }
         let upstream = self.connect().await.map_err(failed)?;
@@ -92,7 +96,9 @@ impl Connecting<'_> {
         // Ends with its connection.
         tokio::task::spawn_local(driver);
         let stream = link.open().ok_or_else(refused)?;
-        kept.links.add(link);
+        if !of_one {
+            kept.links.add(link);
+        }
         Ok(over(stream, false))
     }
 
@@ -104,7 +110,7 @@ impl Connecting<'_> {
             .backend
             .target
             .proxy_protocol
-            .map(|version| header(version, self.peer, self.peer))
+            .map(|version| header(version, self.peer, self.destination))
             .unwrap_or_default();
         let tls = self.backend.connector.as_ref();
         let (to, deadline) = (&endpoint.address, self.deadline);

@@ -45,8 +45,15 @@ impl WaitingRoom {
         self.lock().waiting.len()
     }
 
-    /// Waits until it is this request's turn to look for an endpoint again.
-    pub(crate) async fn wait(&self, has_body: bool, timeout: Duration) -> Result<(), Reason> {
+    /// Waits until it is this request's turn to look for an endpoint again. `is_free`: whether there is
+    /// room for it after all, asked when it has its place in the queue: whoever leaves an endpoint from
+    /// then on calls, and who left before called nobody.
+    pub(crate) async fn wait(
+        &self,
+        has_body: bool,
+        timeout: Duration,
+        is_free: impl FnOnce() -> bool,
+    ) -> Result<(), Reason> {
         let (ring, mut bell) = oneshot::channel();
         let ticket = {
             let mut inside = self.lock();
@@ -60,6 +67,9 @@ impl WaitingRoom {
             ticket,
             called: false,
         };
+        if is_free() {
+            self.call();
+        }
         let called = tokio::time::timeout(timeout, &mut bell).await;
         // Called at the last moment is called: the free place is his.
         place.called = matches!(called, Ok(Ok(()))) || bell.try_recv().is_ok();
@@ -117,12 +127,12 @@ mod tests {
     async fn who_is_called_goes_and_who_gives_up_calls_the_next() {
         let room = WaitingRoom::default();
         room.resize(2, Duration::from_secs(60));
-        let mut first = Box::pin(room.wait(false, Duration::from_secs(60)));
-        let mut second = Box::pin(room.wait(false, Duration::from_secs(60)));
+        let mut first = Box::pin(room.wait(false, Duration::from_secs(60), || false));
+        let mut second = Box::pin(room.wait(false, Duration::from_secs(60), || false));
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(cx).is_pending());
         assert!(second.as_mut().poll(cx).is_pending());
-        let third = room.wait(false, Duration::from_secs(60)).await;
+        let third = room.wait(false, Duration::from_secs(60), || false).await;
         assert_eq!(third, Err(Reason::QueueFull));
         room.call();
         drop(first);
@@ -130,11 +140,21 @@ mod tests {
         assert_eq!(room.len(), 0);
     }
 
+    /// The only one at the endpoint leaves it between another's look and his wait.
+    #[tokio::test]
+    async fn who_comes_when_it_has_become_free_does_not_wait() {
+        let room = WaitingRoom::default();
+        room.resize(2, Duration::from_secs(60));
+        room.call();
+        let waited = room.wait(false, Duration::from_secs(60), || true).await;
+        assert_eq!(waited, Ok(()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_told() {
         let room = WaitingRoom::default();
         room.resize(2, Duration::from_secs(1));
-        let waited = room.wait(true, Duration::from_secs(1)).await;
+        let waited = room.wait(true, Duration::from_secs(1), || false).await;
         assert_eq!(waited, Err(Reason::QueueTimeout));
         assert_eq!(room.len(), 0);
     }

@@ -84,6 +84,8 @@ impl View {
 pub(crate) struct Peer {
     /// The unspecified address for a unix socket: a client of this machine.
     pub(crate) address: SocketAddr,
+    /// Where it came to, as its PROXY header says or at our socket.
+    pub(crate) destination: SocketAddr,
     pub(crate) secure: bool,
     /// Port of HTTPS to which requests are sent on.
     pub(crate) redirect_to: Option<u16>,
@@ -294,11 +296,16 @@ impl Worker {
             return;
         };
         let mut address = peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+        let mut destination = socket.local_addr().unwrap_or(address);
         if proxy_protocol {
             match proxy_protocol::receive(&mut socket, &deadline, HANDSHAKE).await {
                 Ok(claim) => {
-                    if let Origin::Known { source, .. } = claim.origin {
-                        address = source;
+                    if let Origin::Known {
+                        source,
+                        destination: to,
+                    } = claim.origin
+                    {
+                        (address, destination) = (source, to);
                     }
                 }
                 Err(fault) => {
@@ -310,12 +317,13 @@ impl Worker {
         match way {
             Way::Tcp { by_name, otherwise } => {
                 let by_name = by_name.as_deref();
-                let socket = (socket, deadline, address);
+                let socket = (socket, deadline, (address, destination));
                 tcp::serve(&self, &view, socket, by_name, otherwise).await;
             }
             Way::Http { redirect_to } => {
                 let peer = Peer {
                     address,
+                    destination,
                     secure: false,
                     redirect_to,
                     hsts: None,
@@ -333,6 +341,7 @@ impl Worker {
             Way::Https { config, hsts } => {
                 let peer = Peer {
                     address,
+                    destination,
                     secure: true,
                     redirect_to: None,
                     hsts,

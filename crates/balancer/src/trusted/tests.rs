@@ -132,6 +132,12 @@ fn the_chain_goes_on() {
     assert_eq!(told("10.0.0.7", lines), "6.6.6.6, 1.1.1.1, 10.0.0.7");
     assert_eq!(told("192.0.2.1", lines), "192.0.2.1");
     assert_eq!(told("2001:db8::1", ""), "2001:db8::1");
+    let lines = "Forwarded: for=\"[2001:db8::7]:4711\", for=_hidden;proto=https\r\n";
+    let chain = "2001:db8::7, _hidden, 10.0.0.7";
+    assert_eq!(told("10.0.0.7", lines), chain);
+    assert_eq!(told("192.0.2.1", lines), "192.0.2.1");
+    let both = format!("X-Forwarded-For: 1.1.1.1\r\n{lines}");
+    assert_eq!(told("10.0.0.7", &both), "1.1.1.1, 10.0.0.7");
 }
 
 #[test]
