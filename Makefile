@@ -36,6 +36,6 @@ bench: packages ## measure beside the peers (bench/run says what it needs)
 
 docs:       ## write docs/reference anew from the code
 	cargo build -p mainstay
-	UPDATE_REFERENCE=1 cargo test -p mainstay --test reference
+	UPDATE_REFERENCE=1 cargo test -p mainstay --test reference --test conformance
 
 .PHONY: help up down test check packages example bench docs fuzz

@@ -48,14 +48,30 @@ pub fn of_response(head: &ResponseHead<'_, '_>, method: &str) -> Result<Framing,
     }
 }
 
-/// Whether the body is chunked. Any other coding is not ours to pass on (RFC 9112 section 6.1).
+/// Whether the body is chunked. Any other coding is not ours to pass on; one that does not end in `chunked`,
+/// or has it twice, has no end that everybody would see (RFC 9112 sections 6.1, 6.3).
 fn transfer_coding(fields: Fields<'_, '_>) -> Result<bool, Kind> {
     let mut lines = fields.all("transfer-encoding");
     match (lines.next(), lines.next()) {
-        (None, _) => Ok(false),
-        (Some(value), None) if value.eq_ignore_ascii_case(b"chunked") => Ok(true),
-        _ => Err(Kind::Unsupported("a Transfer-Encoding other than chunked")),
+        (None, _) => return Ok(false),
+        (Some(value), None) if value.eq_ignore_ascii_case(b"chunked") => return Ok(true),
+        _ => {}
     }
+    let members = fields
+        .all("transfer-encoding")
+        .flat_map(|line| line.split(|b| *b == b','))
+        .map(<[u8]>::trim_ascii);
+    let is_chunked = |member: &[u8]| member.eq_ignore_ascii_case(b"chunked");
+    let (mut chunks, mut last) = (0, false);
+    for member in members {
+        last = is_chunked(member);
+        chunks += usize::from(last);
+    }
+    Err(match (last, chunks) {
+        (true, 1) => Kind::Unsupported("a Transfer-Encoding besides chunked"),
+        (true, _) => Kind::Malformed("chunked is said more than once"),
+        (false, _) => Kind::Malformed("the last Transfer-Encoding is not chunked"),
+    })
 }
 
 fn content_length(fields: Fields<'_, '_>) -> Result<Option<u64>, Kind> {

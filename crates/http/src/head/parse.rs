@@ -201,9 +201,10 @@ fn check_host(head: &RequestHead<'_, '_>) -> Result<(), Kind> {
 }
 
 /// reg-name, IPv4, [IPv6] and port of RFC 3986; also `_`, which Docker networks use in names. No `@`: what
-/// stands before it would be taken for the host by some (RFC 9110 section 4.2.4).
+/// stands before it would be taken for the host by some (RFC 9110 section 4.2.4). No comma: it may be two
+/// hosts that somebody joined.
 fn is_host(bytes: &[u8]) -> bool {
-    let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b);
+    let valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(b);
     bytes.iter().all(valid)
 }
 
