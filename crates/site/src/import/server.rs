@@ -1,0 +1,461 @@
+//! Pure: one `server` line → an endpoint, and what it says of its backend.
+//!
+//! Source: HAProxy configuration manual, sections 5.2 "Server and default-server options" and 11
+//! "Address formats".
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::ledger::{Ledger, Unfit};
+use super::lexer::Line;
+use super::limits::milliseconds;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) line: u32,
+    pub(super) name: String,
+    /// As endpoints have it.
+    pub(super) address: Option<String>,
+    /// Why there is none.
+    pub(super) why_not: String,
+    pub(super) weight: Option<u16>,
+    pub(super) backup: bool,
+    pub(super) disabled: bool,
+    pub(super) check: bool,
+    /// Milliseconds.
+    pub(super) inter: Option<u64>,
+    pub(super) fastinter: Option<u64>,
+    pub(super) slowstart: Option<u64>,
+    pub(super) rise: Option<u32>,
+    pub(super) fall: Option<u32>,
+    pub(super) port: Option<u16>,
+    pub(super) maxconn: Option<u32>,
+    pub(super) consecutive: Option<u32>,
+    pub(super) observe: bool,
+    pub(super) check_ssl: bool,
+    pub(super) proxy: Option<&'static str>,
+    pub(super) h2: bool,
+    pub(super) tls: Tls,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    pub(super) on: bool,
+    pub(super) verify: Option<bool>,
+    pub(super) authority: Option<String>,
+    pub(super) name: Option<String>,
+    /// One PEM file with certificate and key.
+    pub(super) certificate: Option<String>,
+}
+
+/// Options with a value that HAProxy has and Mainstay has no need of, or has not.
+const WITH_VALUE: [(&str, &str, &str); 33] = [
+    ("cookie", "", "values of the cookie are made by Mainstay"),
+    ("id", "", "an endpoint is known by its name"),
+    ("init-addr", "", "nothing is looked up"),
+    ("resolvers", "", "nothing is looked up"),
+    ("resolve-prefer", "", "nothing is looked up"),
+    ("resolve-net", "", "nothing is looked up"),
+    ("resolve-opts", "", "nothing is looked up"),
+    (
+        "pool-max-conn",
+        "",
+        "connections to endpoints are kept as they are needed",
+    ),
+    (
+        "pool-purge-delay",
+        "",
+        "connections to endpoints are kept as they are needed",
+    ),
+    (
+        "pool-low-conn",
+        "",
+        "connections to endpoints are kept as they are needed",
+    ),
+    (
+        "max-reuse",
+        "",
+        "connections to endpoints are kept as they are needed",
+    ),
+    ("log-proto", "", "for logs"),
+    (
+        "ciphers",
+        "",
+        "only what TLS 1.2 and 1.3 have that is safe is offered",
+    ),
+    (
+        "ciphersuites",
+        "",
+        "only what TLS 1.2 and 1.3 have that is safe is offered",
+    ),
+    (
+        "curves",
+        "",
+        "only what TLS 1.2 and 1.3 have that is safe is offered",
+    ),
+    (
+        "sigalgs",
+        "",
+        "only what TLS 1.2 and 1.3 have that is safe is offered",
+    ),
+    ("ssl-min-ver", "", "TLS 1.2 is the oldest that is spoken"),
+    (
+        "check-alpn",
+        "",
+        "a check speaks HTTP/1.1, or what the backend speaks",
+    ),
+    (
+        "check-proto",
+        "",
+        "a check speaks HTTP/1.1, or what the backend speaks",
+    ),
+    ("minconn", "`max-requests` does not grow with the load", ""),
+    (
+        "maxqueue",
+        "requests wait for the backend, not for one endpoint",
+        "queue = 1000",
+    ),
+    (
+        "downinter",
+        "there is `interval` and `interval-in-doubt`",
+        "",
+    ),
+    (
+        "addr",
+        "a check asks the endpoint's own address",
+        "port of `health`, if it is another port",
+    ),
+    (
+        "agent-addr",
+        "Mainstay asks no agents",
+        "health of the backend",
+    ),
+    (
+        "agent-port",
+        "Mainstay asks no agents",
+        "health of the backend",
+    ),
+    (
+        "agent-inter",
+        "Mainstay asks no agents",
+        "health of the backend",
+    ),
+    (
+        "agent-send",
+        "Mainstay asks no agents",
+        "health of the backend",
+    ),
+    (
+        "track",
+        "every backend checks its own endpoints",
+        "health of the backend",
+    ),
+    (
+        "on-error",
+        "an endpoint that fails requests is taken out for a while",
+        "ejection of the backend",
+    ),
+    (
+        "on-marked-down",
+        "open connections of an endpoint that goes down are left alone",
+        "",
+    ),
+    (
+        "on-marked-up",
+        "a visitor is not taken from a backup endpoint",
+        "",
+    ),
+    (
+        "source",
+        "the system chooses the address that is connected from",
+        "",
+    ),
+    ("ssl-max-ver", "the newest TLS that both speak is taken", ""),
+];
+
+const FLAGS: [(&str, &str, &str); 12] = [
+    ("enabled", "", "it is"),
+    ("check-send-proxy", "", "a check begins as requests do"),
+    ("no-ssl-reuse", "", ""),
+    ("no-sslv3", "", "TLS 1.2 is the oldest that is spoken"),
+    ("no-tlsv10", "", "TLS 1.2 is the oldest that is spoken"),
+    ("no-tlsv11", "", "TLS 1.2 is the oldest that is spoken"),
+    ("tfo", "", ""),
+    ("allow-0rtt", "", ""),
+    ("non-stick", "", ""),
+    ("check-via-socks4", "Mainstay speaks no SOCKS", ""),
+    (
+        "agent-check",
+        "Mainstay asks no agents",
+        "health of the backend",
+    ),
+    (
+        "redir",
+        "a route redirects, not an endpoint",
+        "redirect of a route",
+    ),
+];
+
+impl Server {
+    /// `defaults`: the words of `default-server` before it.
+    pub(super) fn read(
+        line: &Line,
+        name: &str,
+        address: &str,
+        words: &[String],
+        defaults: &[String],
+        ledger: &mut Ledger,
+    ) -> Self {
+        let mut server = Self {
+            line: line.number,
+            name: name.to_owned(),
+            ..Self::default()
+        };
+        let read = match line.variable && address.contains('$') {
+            true => Err("its address comes from the environment".to_owned()),
+            false => self::address(address),
+        };
+        match read {
+            Ok(address) => server.address = Some(address),
+            Err(why) => server.why_not = why,
+        }
+        // What is wrong with a default is told where it stands.
+        server.options(line.number, defaults, false, ledger);
+        server.options(line.number, words, true, ledger);
+        server
+    }
+
+    fn options(&mut self, line: u32, words: &[String], tell: bool, ledger: &mut Ledger) {
+        let mut words = words.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().unwrap_or_default();
+            let trouble =
+                match word {
+                    "check" => done(self.check = true),
+                    "no-check" => done(self.check = false),
+                    "backup" => done(self.backup = true),
+                    "no-backup" => done(self.backup = false),
+                    "disabled" => done(self.disabled = true),
+                    "weight" => number(value(), 0, 256, "weight")
+                        .map(|n| self.weight = u16::try_from(n).ok()),
+                    "rise" => number(value(), 1, 100, "rise").map(|n| self.rise = Some(n)),
+                    "fall" => number(value(), 1, 100, "fall").map(|n| self.fall = Some(n)),
+                    "maxconn" => match value() {
+                        "0" => Ok(()),
+                        text => number(text, 1, 1_000_000, "max-requests")
+                            .map(|n| self.maxconn = Some(n)),
+                    },
+                    "port" => {
+                        number(value(), 1, 65535, "port").map(|n| self.port = u16::try_from(n).ok())
+                    }
+                    "error-limit" => {
+                        number(value(), 1, 1000, "consecutive").map(|n| self.consecutive = Some(n))
+                    }
+                    "observe" => {
+                        let _ = value();
+                        done(self.observe = true)
+                    }
+                    "inter" => time(value(), 100, "interval").map(|n| self.inter = Some(n)),
+                    "fastinter" => {
+                        time(value(), 100, "interval-in-doubt").map(|n| self.fastinter = Some(n))
+                    }
+                    "slowstart" => time(value(), 0, "slow-start").map(|n| self.slowstart = Some(n)),
+                    "ssl" => done(self.tls.on = true),
+                    "no-ssl" => done(self.tls.on = false),
+                    "check-ssl" => done(self.check_ssl = true),
+                    "no-check-ssl" => done(self.check_ssl = false),
+                    "verify" => {
+                        let verify = value() != "none";
+                        done(self.tls.verify = Some(verify))
+                    }
+                    "ca-file" => match value() {
+                        "@system-ca" => done(self.tls.authority = None),
+                        file => done(self.tls.authority = Some(file.to_owned())),
+                    },
+                    "crt" => {
+                        let file = value().to_owned();
+                        done(self.tls.certificate = Some(file))
+                    }
+                    "sni" => self.sni(value()),
+                    "verifyhost" | "check-sni" => self.server_name(value()),
+                    "send-proxy" => done(self.proxy = Some("v1")),
+                    "send-proxy-v2" => done(self.proxy = Some("v2")),
+                    "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" | "proxy-v2-options" => {
+                        if word == "proxy-v2-options" {
+                            let _ = value();
+                        }
+                        self.proxy = Some("v2");
+                        Err(Unfit::new(
+                            "the PROXY protocol's header says addresses, and nothing of TLS",
+                            "",
+                        ))
+                    }
+                    "no-send-proxy" | "no-send-proxy-v2" => done(self.proxy = None),
+                    "proto" => match value() {
+                        "h2" => done(self.h2 = true),
+                        "h1" | "none" => Ok(()),
+                        other => Err(Unfit::new(
+                            format!("endpoints speak HTTP/1.1 or HTTP/2, not `{other}`"),
+                            "protocol = \"h2\"",
+                        )),
+                    },
+                    "alpn" => {
+                        let first = value().split(',').next().unwrap_or_default() == "h2";
+                        done(self.h2 = first)
+                    }
+                    "npn" => {
+                        let _ = value();
+                        Ok(())
+                    }
+                    word => other(word, &mut words),
+                };
+            if let (Err(unfit), true) = (trouble, tell) {
+                ledger.lost_part(line, word, unfit.why, unfit.instead);
+            }
+        }
+    }
+
+    fn sni(&mut self, expression: &str) -> Result<(), Unfit> {
+        match expression
+            .strip_prefix("str(")
+            .and_then(|rest| rest.strip_suffix(')'))
+        {
+            Some(name) => self.server_name(name),
+            None => Err(Unfit::new(
+                "the name that endpoints are asked for is one for the backend",
+                "server-name = \"shop.internal\" in `tls`",
+            )),
+        }
+    }
+
+    fn server_name(&mut self, name: &str) -> Result<(), Unfit> {
+        if crate::domain::domain(name).is_err() {
+            return Err(Unfit::new(
+                format!("`{name}` is no name of a server"),
+                "server-name = \"shop.internal\" in `tls`",
+            ));
+        }
+        self.tls.name = Some(name.to_owned());
+        Ok(())
+    }
+}
+
+impl Tls {
+    /// Whether both can be one `tls` of a backend.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        self == other || !self.on && !other.on
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an arm of a match whose others can fail"
+)]
+fn done((): ()) -> Result<(), Unfit> {
+    Ok(())
+}
+
+fn other<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<(), Unfit> {
+    let with_value = WITH_VALUE.iter().find(|(name, _, _)| *name == word);
+    let flag = FLAGS.iter().find(|(name, _, _)| *name == word);
+    if with_value.is_some() {
+        words.next();
+    }
+    match with_value.or(flag) {
+        Some((_, "", _)) => Ok(()),
+        Some((_, why, instead)) => Err(Unfit::new(*why, *instead)),
+        None => Err(Unfit::new(
+            "endpoints have no such setting",
+            "address, name, weight and backup; the rest is the backend's",
+        )),
+    }
+}
+
+fn number(text: &str, least: u32, most: u32, key: &str) -> Result<u32, Unfit> {
+    match text.parse::<u32>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(Unfit::new(
+            format!("`{text}`: `{key}` is from {least} to {most}"),
+            "",
+        )),
+    }
+}
+
+/// From `least` to an hour.
+fn time(text: &str, least: u64, key: &str) -> Result<u64, Unfit> {
+    let time = milliseconds(text)?;
+    match (least..=3_600_000).contains(&time) {
+        true => Ok(time),
+        false => Err(Unfit::new(
+            format!("`{text}`: `{key}` is from {least}ms to 1h"),
+            "",
+        )),
+    }
+}
+
+/// `10.0.0.5:80`, `[2001:db8::5]:80` or `unix:/path`.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let text = ["ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"]
+        .iter()
+        .find_map(|family| text.strip_prefix(family))
+        .unwrap_or(text);
+    if let Some(path) = text
+        .strip_prefix("unix@")
+        .or_else(|| text.starts_with('/').then_some(text))
+    {
+        let fits = path.starts_with('/') && path.len() < 108 && !path.chars().any(char::is_control);
+        return fits
+            .then(|| format!("unix:{path}"))
+            .ok_or_else(|| "its socket has no absolute path".to_owned());
+    }
+    if text.contains('@') {
+        return Err("there are addresses with ports, and unix sockets".to_owned());
+    }
+    if text.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) {
+        return Err("it has no port".to_owned());
+    }
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| "it is a host name, and has no port".to_owned())?;
+    let port = match port.parse::<u16>() {
+        Ok(port) if port > 0 => port,
+        _ => return Err("it has no port of its own".to_owned()),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => Err("it means every address".to_owned()),
+        Ok(ip) => Ok(SocketAddr::new(ip, port).to_string()),
+        Err(_) if host.is_empty() || host == "*" => Err("it means every address".to_owned()),
+        Err(_) => Err("it is a host name; endpoints are IP addresses".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn addresses_are_read_in_every_spelling() {
+        for (text, wanted) in [
+            ("10.0.0.5:80", "10.0.0.5:80"),
+            ("ipv4@10.0.0.5:80", "10.0.0.5:80"),
+            ("2001:db8::5:80", "[2001:db8::5]:80"),
+            ("[2001:db8::5]:80", "[2001:db8::5]:80"),
+            ("unix@/run/app.sock", "unix:/run/app.sock"),
+            ("/run/app.sock", "unix:/run/app.sock"),
+        ] {
+            assert_eq!(address(text).as_deref(), Ok(wanted), "{text}");
+        }
+        for text in [
+            "app.internal:80",
+            "app",
+            "10.0.0.5",
+            "0.0.0.0:80",
+            ":80",
+            "abns@x",
+            "10.0.0.5:+1",
+            "",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}
