@@ -67,7 +67,7 @@ fn sticky_and_stats() {
 
 #[test]
 fn one_frontend_of_several() {
-    imported("sticky-and-stats", &["--frontend", "other"], 0);
+    imported("sticky-and-stats", &["--frontend", "other"], 1);
 }
 
 #[test]

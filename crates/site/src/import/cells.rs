@@ -23,8 +23,17 @@ pub(super) struct Cell {
     pub(super) when: Conditions,
     pub(super) action: Action,
     pub(super) rules: Rules,
-    /// Where it comes from.
+    /// The line that says where its requests go.
+    pub(super) main: u32,
+    /// All lines it comes from.
     pub(super) lines: BTreeSet<u32>,
+}
+
+impl Cell {
+    /// What limits and lists of clients have no effect on.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.action, Action::Respond { status: 400.., .. })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +76,11 @@ pub(super) struct Limit {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rewrite {
-    Prefix(String),
+    /// What begins with the first begins with the second. How a route says so depends on its path.
+    Prefix {
+        from: String,
+        to: String,
+    },
     Path(String),
 }
 
@@ -179,7 +192,7 @@ pub(super) fn split(
 pub(super) fn stop(
     cells: &[Cell],
     cases: &[Case],
-    lines: &BTreeSet<u32>,
+    line: u32,
     action: &Action,
 ) -> Result<Vec<Cell>, Unfit> {
     let mut next = Vec::new();
@@ -205,7 +218,8 @@ pub(super) fn stop(
             when: case.is.clone(),
             action: action.clone(),
             rules: Rules::default(),
-            lines: lines.clone(),
+            main: line,
+            lines: [line].into(),
         });
     }
     next.extend(cells.iter().cloned());

@@ -333,19 +333,14 @@ fn statuses(regex: &str) -> Option<Vec<String>> {
     let first = ["..", "[0-9][0-9]", "[0-9]{2}", "\\d\\d", "\\d{2}"]
         .iter()
         .find_map(|rest| inner.strip_suffix(rest))?;
-    let first = first.trim_matches(['(', ')', '[', ']']);
-    let all: Option<Vec<String>> = first
-        .split('|')
-        .flat_map(|part| {
-            if part.len() > 1 {
-                part.chars().collect()
-            } else {
-                Vec::from_iter(part.chars())
-            }
-        })
-        .map(|digit| matches!(digit, '2'..='5').then(|| format!("{digit}00-{digit}99")))
-        .collect();
-    all.filter(|all| !all.is_empty())
+    let digits: Vec<char> = first.chars().filter(|c| !"()[]|".contains(*c)).collect();
+    let (least, most) = (digits.iter().min()?, digits.iter().max()?);
+    let valid = digits.iter().all(|digit| matches!(digit, '2'..='5'));
+    // In a row, they are one range.
+    let whole = ('2'..='5')
+        .filter(|c| (least..=most).contains(&c))
+        .all(|c| digits.contains(&c));
+    (valid && whole).then(|| vec![format!("{least}00-{most}99")])
 }
 
 /// A connection that opens is a success.

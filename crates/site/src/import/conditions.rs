@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::path::{Path, PathBoth};
 use crate::target::balancer::Network;
 
 /// All of it must be true; what is `None` or empty says nothing.
@@ -16,16 +17,6 @@ pub(super) struct Conditions {
     pub(super) headers: BTreeMap<String, Value>,
     pub(super) query: BTreeMap<String, Value>,
     pub(super) from: Option<Networks>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum Path {
-    #[default]
-    Any,
-    Exact(String),
-    /// Without a slash at its end, never empty.
-    Prefix(String),
-    Regex(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +144,7 @@ impl Conditions {
             Path::Any => ((0, 0), further),
             Path::Prefix(prefix) => ((1, prefix.len()), further),
             // Their order is the file's.
-            Path::Regex(_) => ((2, 0), 0),
+            Path::Regex(_) | Path::Ends(_) => ((2, 0), 0),
             Path::Exact(_) => ((3, 0), further),
         }
     }
@@ -238,103 +229,9 @@ impl Networks {
     }
 }
 
-enum PathBoth {
-    Is(Path),
-    Never,
-    Unsayable,
-}
-
-impl Path {
-    /// What is meant by a beginning of whole segments.
-    pub(super) fn prefix(text: &str) -> Self {
-        match text.trim_end_matches('/') {
-            "" => Self::Any,
-            text => Self::Prefix(text.to_owned()),
-        }
-    }
-
-    fn and(&self, other: &Self) -> PathBoth {
-        match (self, other) {
-            (a, b) if a == b => PathBoth::Is(a.clone()),
-            (a, b) if a.is_within(b) => PathBoth::Is(a.clone()),
-            (a, b) if b.is_within(a) => PathBoth::Is(b.clone()),
-            (Self::Exact(_) | Self::Prefix(_), Self::Exact(_) | Self::Prefix(_)) => PathBoth::Never,
-            (Self::Regex(regex), Self::Prefix(text)) | (Self::Prefix(text), Self::Regex(regex)) => {
-                match head(regex) {
-                    Some(head) if !meet(&head, text) => PathBoth::Never,
-                    Some(_) => PathBoth::Unsayable,
-                    None if is_ending(regex) => PathBoth::Is(Self::Regex(format!(
-                        "^{}/.*{regex}",
-                        regex_syntax::escape(text)
-                    ))),
-                    None => PathBoth::Unsayable,
-                }
-            }
-            (Self::Regex(regex), Self::Exact(text)) | (Self::Exact(text), Self::Regex(regex)) => {
-                match head(regex) {
-                    Some(head) if !text.starts_with(&head) => PathBoth::Never,
-                    _ => PathBoth::Unsayable,
-                }
-            }
-            _ => PathBoth::Unsayable,
-        }
-    }
-
-    fn is_within(&self, other: &Self) -> bool {
-        match (self, other) {
-            (_, Self::Any) => true,
-            (Self::Exact(path) | Self::Prefix(path), Self::Prefix(prefix)) => {
-                let rest = path.strip_prefix(prefix.as_str());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
-            (Self::Regex(regex), Self::Prefix(prefix)) => head(regex).is_some_and(|head| {
-                let rest = head.strip_prefix(prefix.as_str());
-                rest.is_some_and(|rest| rest.starts_with('/'))
-            }),
-            (a, b) => a == b,
-        }
-    }
-}
-
-/// Whether a path that begins with the head can be one of the prefix.
-fn meet(head: &str, prefix: &str) -> bool {
-    head.starts_with(prefix) || prefix.starts_with(head)
-}
-
-/// The letters a regular expression wants at the beginning.
-fn head(regex: &str) -> Option<String> {
-    let rest = regex.strip_prefix('^')?;
-    // Alternatives have no beginning in common that is worth looking for.
-    if rest.contains('|') {
-        return None;
-    }
-    let mut head = String::new();
-    let mut chars = rest.chars().peekable();
-    while let Some(c) = chars.next() {
-        let literal = match c {
-            '\\' => match chars.next() {
-                Some(escaped) if escaped.is_ascii_punctuation() => escaped,
-                _ => break,
-            },
-            c if ".*+?()[]{}^$".contains(c) => break,
-            c => c,
-        };
-        if matches!(chars.peek(), Some('*' | '?' | '{')) {
-            break;
-        }
-        head.push(literal);
-    }
-    Some(head)
-}
-
-/// Only says how a path ends.
-fn is_ending(regex: &str) -> bool {
-    let whole = !regex.contains('|') || regex.starts_with('(') && regex.ends_with(")$");
-    regex.ends_with('$') && !regex.starts_with('^') && !regex.starts_with("(?") && whole
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::path::Ends;
     use super::*;
 
     fn host(host: &str) -> Conditions {
@@ -365,10 +262,21 @@ mod tests {
         assert_eq!(api.and(&regex), Both::Is(regex.clone()));
         assert_eq!(v1.and(&regex), Both::Unsayable);
         assert_eq!(path(Path::Exact("/x".to_owned())).and(&regex), Both::Never);
-        let ending = path(Path::Regex(r"\.php$".to_owned()));
+        let ends = |below: &str, endings: &[&str]| {
+            path(Path::Ends(Ends {
+                below: below.to_owned(),
+                endings: endings.iter().map(|ending| (*ending).to_owned()).collect(),
+            }))
+        };
+        let scripts = ends("", &[".js", ".php"]);
+        assert_eq!(api.and(&scripts), Both::Is(ends("/api", &[".js", ".php"])));
         assert_eq!(
-            api.and(&ending),
-            Both::Is(path(Path::Regex(r"^/api/.*\.php$".to_owned())))
+            scripts.and(&ends("/x", &[".php"])),
+            Both::Is(ends("/x", &[".php"]))
+        );
+        assert_eq!(
+            path(Path::Exact("/a.css".to_owned())).and(&scripts),
+            Both::Never
         );
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Row {
     /// TOML; of a comment its words.
     pub(super) text: String,
     pub(super) line: u32,
+    /// What it was, when that cannot be seen.
+    pub(super) was: String,
     /// Why it is a comment only.
     pub(super) out: Option<String>,
 }
@@ -176,7 +178,11 @@ impl Page {
                     let from = places(&[row.line]);
                     match &row.out {
                         None => {
-                            self.line(&format!("  {},{}", row.text, comment(&from)), Some(spot))
+                            let from = match row.was.as_str() {
+                                "" => from,
+                                was => clean(&format!("{from}: {was}")),
+                            };
+                            self.line(&format!("  {},{}", row.text, comment(&from)), Some(spot));
                         }
                         Some(why) => {
                             let out = clean(&format!("{}, {from}: {why}", row.text));

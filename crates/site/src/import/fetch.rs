@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::acl::{Atom, Counted, Rate, from, header};
-use super::conditions::{Conditions, Networks, Path, Value};
+use super::acl::{Atom, from, header};
+use super::conditions::{Conditions, Networks, Value};
 use super::ledger::Unfit;
+use super::path::{Ends, Path};
+use super::{hosts, networks, rate};
 use crate::address::network;
-use crate::target::balancer::Network;
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compare {
+pub(super) enum Compare {
     Exactly,
     Begins,
     Ends,
@@ -99,17 +100,19 @@ pub(super) fn atoms(words: &[String], differs: &mut Option<Unfit>) -> Result<Vec
         "method" => test.methods(),
         "src" => test.networks(),
         "hdr" | "req.hdr" | "req.fhdr" | "shdr" if argument.eq_ignore_ascii_case("host") => {
-            test.hosts(differs).map(of_hosts)
+            hosts::hosts(&test, differs).map(of_hosts)
         }
-        "ssl_fc_sni" => test.hosts(differs).map(of_hosts),
+        "ssl_fc_sni" => hosts::hosts(&test, differs).map(of_hosts),
         "hdr" | "req.hdr" | "req.fhdr" if super::is_token(argument) => test.header(argument),
         "cook" | "req.cook" if super::is_token(argument) => test.cookie(argument),
         "url_param" | "urlp" if !argument.is_empty() && !argument.contains(',') => {
             test.query(argument)
         }
-        "req_ssl_sni" | "req.ssl_sni" => test.hosts(differs).map(|names| vec![Atom::Sni(names)]),
+        "req_ssl_sni" | "req.ssl_sni" => {
+            hosts::hosts(&test, differs).map(|names| vec![Atom::Sni(names)])
+        }
         "req_ssl_hello_type" | "req.ssl_hello_type" => Ok(vec![Atom::Always(true)]),
-        _ => match rate(name, argument, &values)? {
+        _ => match rate::rate(name, argument, &values)? {
             Some(rate) => Ok(vec![Atom::Rate(rate)]),
             None => Err(Unfit::new(
                 format!("a route cannot look at `{fetch}`"),
@@ -174,10 +177,11 @@ fn of_hosts(hosts: BTreeSet<String>) -> Vec<Atom> {
     })]
 }
 
-struct Test<'a> {
-    compare: Compare,
-    ignore_case: bool,
-    values: &'a [&'a str],
+/// One comparison.
+pub(super) struct Test<'a> {
+    pub(super) compare: Compare,
+    pub(super) ignore_case: bool,
+    pub(super) values: &'a [&'a str],
 }
 
 impl Test<'_> {
@@ -224,6 +228,24 @@ impl Test<'_> {
         if self.compare == Compare::Found {
             return Ok(vec![Atom::Always(true)]);
         }
+        if self.compare == Compare::Ends && !self.ignore_case {
+            // Only what can stand in a path, so that the expression stays within its bounds.
+            let fits = |value: &&&str| value.bytes().all(|b| b.is_ascii_graphic());
+            let endings: BTreeSet<String> = self
+                .values
+                .iter()
+                .filter(fits)
+                .map(|value| (*value).to_owned())
+                .collect();
+            let ends = Ends {
+                below: String::new(),
+                endings,
+            };
+            return match ends.endings.is_empty() {
+                true => Err(Unfit::new("an acl without a value", "the value")),
+                false => usable(&ends.regex()).map(|()| vec![of(Path::Ends(ends))]),
+            };
+        }
         Ok(vec![of(Path::Regex(self.pattern()?))])
     }
 
@@ -247,14 +269,6 @@ impl Test<'_> {
         let mut pattern = match self.values {
             [] => return Err(Unfit::new("an acl without a value", "the value")),
             [value] => one(value),
-            // `(a|b)$` says how a path ends, and can be put together with a prefix.
-            values if self.compare == Compare::Ends => {
-                let texts: Vec<String> = values
-                    .iter()
-                    .map(|value| regex_syntax::escape(value))
-                    .collect();
-                format!("({})$", texts.join("|"))
-            }
             values => {
                 let all: Vec<String> = values.iter().map(one).collect();
                 format!("({})", all.join("|"))
@@ -286,7 +300,7 @@ impl Test<'_> {
     fn networks(&self) -> Result<Vec<Atom>, Unfit> {
         let mut list = Vec::new();
         for value in self.values {
-            list.push(first_of(value).ok_or_else(|| {
+            list.push(networks::first_of(value).ok_or_else(|| {
                 Unfit::new(
                     format!("`{value}` is no address and no network"),
                     "addresses and networks",
@@ -344,122 +358,6 @@ impl Test<'_> {
             ..Conditions::default()
         })])
     }
-
-    fn hosts(&self, differs: &mut Option<Unfit>) -> Result<BTreeSet<String>, Unfit> {
-        let mut hosts = BTreeSet::new();
-        for value in self.values {
-            let plain = value.to_ascii_lowercase();
-            // A route's host is without the port.
-            let plain = match plain.rsplit_once(':') {
-                Some((host, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
-                _ => plain,
-            };
-            match self.compare {
-                Compare::Exactly => {
-                    hosts.insert(plain);
-                }
-                Compare::Ends if plain.starts_with('.') => {
-                    hosts.insert(format!("*{plain}"));
-                }
-                Compare::Ends | Compare::Labels => {
-                    let name = plain.trim_matches('.');
-                    hosts.extend([name.to_owned(), format!("*.{name}")]);
-                    if self.compare == Compare::Ends {
-                        *differs = Some(Unfit::new(
-                            format!(
-                                "`{value}` is of whole labels: {name} and x.{name}, not x{name}"
-                            ),
-                            "",
-                        ));
-                    }
-                }
-                Compare::Regex => {
-                    let host = host_of_regex(value).ok_or_else(|| {
-                        Unfit::new(
-                            format!("a host is no regular expression: `{value}`"),
-                            "the hosts by name, or `*.foobar.com`",
-                        )
-                    })?;
-                    hosts.insert(host);
-                }
-                Compare::Begins | Compare::Contains | Compare::Segments | Compare::Found => {
-                    return Err(Unfit::new(
-                        "a route's hosts are names, or `*.` and a name; not parts of names",
-                        "the hosts by name",
-                    ));
-                }
-            }
-        }
-        let valid = |host: &String| {
-            let name = host.strip_prefix("*.").unwrap_or(host);
-            crate::domain::domain(name).is_ok()
-                || name == host && name.parse::<std::net::IpAddr>().is_ok()
-        };
-        match hosts.iter().find(|host| !valid(host)) {
-            Some(bad) => Err(Unfit::new(
-                format!("`{bad}` is no host"),
-                "hosts by name, or `*.foobar.com`",
-            )),
-            None if hosts.is_empty() => Err(Unfit::new("an acl without a value", "the value")),
-            None => Ok(hosts),
-        }
-    }
-}
-
-/// `^shop\.foobar\.com$` and `\.foobar\.com$` are hosts; most expressions are not.
-fn host_of_regex(regex: &str) -> Option<String> {
-    let (body, whole) = match regex.strip_prefix('^') {
-        Some(body) => (body, true),
-        None => (regex, false),
-    };
-    let body = body.strip_suffix('$')?;
-    let body = body.strip_suffix("(:[0-9]+)?").unwrap_or(body);
-    let (star, body) = match (whole, body) {
-        (false, body) if body.starts_with("\\.") => ("*", body),
-        (true, body) => [".*\\.", ".+\\.", "[^.]+\\."]
-            .iter()
-            .find_map(|any| Some(("*.", body.strip_prefix(any)?)))
-            .unwrap_or(("", body)),
-        (false, _) => return None,
-    };
-    let name = body.replace("\\.", "\u{0}").to_ascii_lowercase();
-    let plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '\u{0}');
-    plain.then(|| format!("{star}{}", name.replace('\u{0}', ".")))
-}
-
-/// An address, or the network that an address with a mask stands in.
-fn first_of(text: &str) -> Option<Network> {
-    if let Ok(network) = network(text) {
-        return Some(network);
-    }
-    let (address, bits) = text.split_once('/')?;
-    let bits = bits.parse::<u8>().ok().or_else(|| {
-        // `255.255.255.0`
-        let mask = u32::from(bits.parse::<std::net::Ipv4Addr>().ok()?);
-        let ones = mask.leading_ones();
-        (mask.count_ones() == ones).then(|| u8::try_from(ones).unwrap_or(32))
-    })?;
-    let address: std::net::IpAddr = address.parse().ok()?;
-    let first = match address {
-        std::net::IpAddr::V4(v4) => {
-            let mask = u32::MAX
-                .checked_shl(32_u32.checked_sub(u32::from(bits))?)
-                .unwrap_or(0);
-            std::net::IpAddr::V4((u32::from(v4) & mask).into())
-        }
-        std::net::IpAddr::V6(v6) => {
-            let mask = u128::MAX
-                .checked_shl(128_u32.checked_sub(u32::from(bits))?)
-                .unwrap_or(0);
-            std::net::IpAddr::V6((u128::from(v6) & mask).into())
-        }
-    };
-    Some(Network {
-        address: first,
-        bits,
-    })
 }
 
 /// HAProxy has PCRE or POSIX expressions; ours know no look-around and no back-references.
@@ -475,58 +373,4 @@ pub(super) fn usable(pattern: &str) -> Result<(), Unfit> {
             "one without look-around and back-references, of at most 1024 characters",
         )),
     }
-}
-
-/// `sc_http_req_rate(0) gt 100`
-fn rate(name: &str, table: &str, values: &[&str]) -> Result<Option<Rate>, Unfit> {
-    let (counter, kind) = match name.strip_prefix("src_") {
-        Some(kind) => (None, kind),
-        None => {
-            let Some(rest) = name.strip_prefix("sc") else {
-                return Ok(None);
-            };
-            match rest.strip_prefix('_') {
-                Some(kind) => (table.parse().ok(), kind),
-                None => match rest.split_once('_') {
-                    Some((number, kind)) => (number.parse().ok(), kind),
-                    None => return Ok(None),
-                },
-            }
-        }
-    };
-    let what = match kind {
-        "http_req_rate" => Counted::Requests,
-        "conn_rate" | "sess_rate" => Counted::Connections,
-        "conn_cur" => Counted::Open,
-        other => {
-            return Err(Unfit::new(
-                format!("Mainstay counts requests of a client, not `{other}`"),
-                "rate-limit or concurrency of a route",
-            ));
-        }
-    };
-    let number = |text: &&str| text.parse::<u32>().ok();
-    let above = match values {
-        ["gt", above] => number(above),
-        ["ge", above] => number(above).and_then(|above| above.checked_sub(1)),
-        _ => None,
-    };
-    let above = above
-        .filter(|above| (1..=1_000_000).contains(above))
-        .ok_or_else(|| {
-            Unfit::new(
-                "a limit is a number of 1 to 1000000 that must not be passed (`gt`)",
-                "rate-limit = { requests = 100, per = \"10s\" }",
-            )
-        })?;
-    Ok(Some(Rate {
-        counter,
-        table: if counter.is_none() {
-            table.to_owned()
-        } else {
-            String::new()
-        },
-        what,
-        above,
-    }))
 }

@@ -2,27 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::acl::{Acls, Case, Counted, Rate, Read};
-use super::cells::{
-    Action, Cell, Edit, Limit, Rewrite, Rules, first, split, stop, without_shadowed,
-};
-use super::conditions::{Both, Conditions, Path};
+use super::acl::{Acls, Read};
+use super::cells::{Action, Cell, Rules, stop, without_shadowed};
+use super::conditions::{Both, Conditions};
 use super::config::Proxy;
-use super::ledger::{Ledger, Unfit};
+use super::ledger::Ledger;
 use super::order;
-use super::rules::{Rule, What, prefix_rewrite, rules};
+use super::rules::{Rule, What, rules};
+use super::shorten::shorten;
+use super::step::{Done, Step, Tracks, plain};
 use super::stick_table::Tables;
-
-/// What a client gets that says nothing else: the token of ACME stays on HTTP (RFC 8555 section 8.3),
-/// with Mainstay as well.
-const ACME: &str = "/.well-known/acme-challenge";
+use super::tcp::has_servers;
 
 /// A frontend of HTTP, understood.
 #[derive(Debug)]
 pub(super) struct Frontend {
     pub(super) cells: Vec<Cell>,
-    /// The line that sends HTTP on to HTTPS.
-    pub(super) to_https: Option<u32>,
+    /// The line that sends HTTP on to HTTPS, and its status.
+    pub(super) to_https: Option<(u32, u16)>,
 }
 
 /// Whether its clients speak TLS.
@@ -39,9 +36,6 @@ pub(super) struct Reader<'a> {
     pub(super) ledger: &'a mut Ledger,
 }
 
-/// Rules that are looked up while others are read.
-type Tracks = BTreeMap<u8, (String, String, Vec<Case>)>;
-
 impl Reader<'_> {
     pub(super) fn frontend(&mut self, at: usize, security: Security) -> Option<Frontend> {
         let proxies = self.proxies;
@@ -52,7 +46,7 @@ impl Reader<'_> {
             cells: Vec::new(),
             to_https: None,
         };
-        let mut cells = self.default(at, proxy);
+        let mut cells = vec![self.default(at, proxy)];
         let switches: Vec<_> = proxy.all(&["use_backend"]).collect();
         for line in switches.into_iter().rev() {
             let condition = line
@@ -75,14 +69,7 @@ impl Reader<'_> {
             };
             let made = acls.condition(line, condition).and_then(|read| {
                 let cases = plain(&read, security)?;
-                let lines = [line.number].into();
-                let cell = Cell {
-                    when: Conditions::default(),
-                    action: Action::To(to),
-                    rules: Rules::default(),
-                    lines,
-                };
-                Ok((stop(&cells, &cases, &cell.lines, &cell.action)?, read))
+                Ok((stop(&cells, &cases, line.number, &Action::To(to))?, read))
             });
             match made {
                 Ok((next, read)) => {
@@ -102,13 +89,17 @@ impl Reader<'_> {
         Some(frontend)
     }
 
-    fn default(&mut self, at: usize, proxy: &Proxy) -> Vec<Cell> {
-        let named = proxy.last(&["default_backend"]);
-        let (to, line) = match named {
+    /// What a request gets that no rule sends anywhere: the default backend, or 503.
+    fn default(&mut self, at: usize, proxy: &Proxy) -> Cell {
+        let nobody = Action::Respond {
+            status: 503,
+            body: String::new(),
+        };
+        let (action, line) = match proxy.last(&["default_backend"]) {
             Some(line) => match self.answering(line.word(1)) {
                 Some(to) => {
                     self.ledger.carried(line.number);
-                    (to, line.number)
+                    (Action::To(to), line.number)
                 }
                 None => {
                     self.ledger.lost(
@@ -116,18 +107,19 @@ impl Reader<'_> {
                         "there is no such backend",
                         "the backend, or without the rule",
                     );
-                    return Vec::new();
+                    (nobody, line.number)
                 }
             },
-            None if proxy.answers() && proxy.all(&["server"]).next().is_some() => (at, proxy.line),
-            None => return Vec::new(),
+            None if proxy.answers() && has_servers(proxy) => (Action::To(at), proxy.line),
+            None => (nobody, proxy.line),
         };
-        vec![Cell {
+        Cell {
             when: Conditions::default(),
-            action: Action::To(to),
+            action,
             rules: Rules::default(),
+            main: line,
             lines: [line].into(),
-        }]
+        }
     }
 
     fn answering(&self, name: &str) -> Option<usize> {
@@ -172,7 +164,7 @@ impl Reader<'_> {
         mut cells: Vec<Cell>,
         security: Security,
         at: usize,
-        to_https: &mut Option<u32>,
+        to_https: &mut Option<(u32, u16)>,
     ) -> Vec<Cell> {
         let tracks: Tracks = rules
             .iter()
@@ -226,8 +218,8 @@ impl Reader<'_> {
                     if let Some(why) = needless {
                         self.ledger.needless(rule.line, why);
                     }
-                    if https {
-                        *to_https = Some(rule.line);
+                    if let Some(status) = https {
+                        *to_https = Some((rule.line, status));
                     }
                     cells = next;
                 }
@@ -248,411 +240,32 @@ impl Reader<'_> {
         }
     }
 
+    /// As Mainstay has to have them, without those it needs not.
     fn ordered(&mut self, cells: Vec<Cell>) -> Vec<Cell> {
         let (cells, swapped) = order::keep(cells);
+        let mut by_second: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for pair in swapped {
+            by_second.entry(pair.second).or_default().insert(pair.first);
+        }
+        for (second, firsts) in by_second {
+            let firsts: Vec<String> = firsts.iter().map(u32::to_string).collect();
             self.ledger.lost(
-                pair.second,
-                format!("the most specific route counts, so it takes requests that line {} takes with HAProxy", pair.first),
-                "routes that leave each other alone",
+                second,
+                format!("the most specific route counts: this one may take requests that HAProxy gives to line {}", firsts.join(", ")),
+                "routes that leave each other alone; `path-regex`, of which the first counts",
             );
+        }
+        let mut cells = shorten(cells);
+        // Without a route there is an answer too.
+        let nobody = |cell: &Cell| {
+            matches!(cell.action, Action::Respond { status: 503, .. })
+                && cell.when == Conditions::default()
+        };
+        if cells.last().is_some_and(nobody) {
+            cells.pop();
         }
         cells
     }
-}
-
-/// Conditions that a route can have, with what is known of TLS taken out.
-fn plain(read: &Read, security: Security) -> Result<Vec<Case>, Unfit> {
-    let mut cases = Vec::new();
-    for case in &read.cases {
-        if case.rate.is_some() || case.sni.is_some() {
-            return Err(Unfit::new(
-                "how often a client asks, and TLS greetings, choose no route",
-                "rate-limit of a route; `by-name` of a listener with mode = \"tcp\"",
-            ));
-        }
-        match (case.tls, security) {
-            (Some(tls), Security::Tls) if !tls => continue,
-            (Some(tls), Security::Plain) if tls => continue,
-            (Some(_), Security::Both) => {
-                return Err(Unfit::new(
-                    "a route holds for HTTP and HTTPS alike",
-                    "[tls] redirect = true, so that everything comes over HTTPS",
-                ));
-            }
-            _ => cases.push(Case {
-                tls: None,
-                ..case.clone()
-            }),
-        }
-    }
-    Ok(cases)
-}
-
-/// One rule on its way into the cells.
-struct Step<'a> {
-    rule: &'a Rule,
-    security: Security,
-    tracks: &'a Tracks,
-    tables: &'a Tables,
-    name: &'a str,
-    /// What stands behind all of the rules.
-    behind: &'a [Cell],
-}
-
-#[derive(Default)]
-struct Done {
-    cells: Vec<Cell>,
-    https: bool,
-    differs: Vec<(String, String)>,
-    needless: Option<String>,
-}
-
-impl Step<'_> {
-    fn apply(&self, cells: &[Cell]) -> Result<Done, Unfit> {
-        let mut done = Done::default();
-        done.cells = match &self.rule.what {
-            What::ToHttps => return self.to_https(cells),
-            What::Track { .. } => cells.to_vec(),
-            What::Refuse(status) => self.refuse(cells, *status, &mut done)?,
-            What::Stop(action) => stop(cells, &self.cases()?, &[self.rule.line].into(), action)?,
-            What::GoOn => first(self.behind, &self.cases()?, cells)?,
-            What::Request(edit) => self.change(cells, &|cell| match cell.action {
-                Action::To(_) => cell.rules.request.before(edit),
-                _ => Ok(()),
-            })?,
-            What::Response(edit) => {
-                let strict = self.only_tls(edit);
-                let step = Step {
-                    security: strict.unwrap_or(self.security),
-                    ..*self
-                };
-                step.change(cells, &|cell| match cell.action {
-                    Action::To(_) => cell.rules.response.before(edit),
-                    _ => Ok(()),
-                })?
-            }
-            What::AfterResponse(edit) => {
-                let strict = self.only_tls(edit);
-                let step = Step {
-                    security: strict.unwrap_or(self.security),
-                    ..*self
-                };
-                step.change(cells, &|cell| cell.rules.response.before(edit))?
-            }
-            What::Host(host) => self.change(cells, &|cell| {
-                if matches!(cell.action, Action::To(_)) && cell.rules.host.is_none() {
-                    cell.rules.host = Some(host.clone());
-                }
-                Ok(())
-            })?,
-            What::ResponseHead(time) => self.change(cells, &|cell| {
-                if matches!(cell.action, Action::To(_)) {
-                    cell.rules.response_head = Some(*time);
-                }
-                Ok(())
-            })?,
-            What::SetPath(path) => {
-                self.change(cells, &|cell| rewritten(cell, Rewrite::Path(path.clone())))?
-            }
-            What::Prefix(from, to) => {
-                let cases = self.narrowed(&Path::prefix(from))?;
-                self.change_in(cells, &cases, &|cell| match cell.action {
-                    Action::To(_) => rewritten(cell, prefix_rewrite(&cell.when.path, from, to)?),
-                    _ => Ok(()),
-                })?
-            }
-            What::Replace(regex, to) => {
-                let path = Path::Regex(regex.clone());
-                let cases = self.narrowed(&path)?;
-                self.change_in(cells, &cases, &|cell| match cell.action {
-                    Action::To(_) if cell.when.path != path => Err(Unfit::new(
-                        "a path is replaced by what the route's own `path-regex` matched",
-                        "one `path-regex` for condition and replacement",
-                    )),
-                    Action::To(_) => rewritten(cell, Rewrite::Path(to.clone())),
-                    _ => Ok(()),
-                })?
-            }
-        };
-        Ok(done)
-    }
-
-    fn cases(&self) -> Result<Vec<Case>, Unfit> {
-        plain(&self.rule.read, self.security)
-    }
-
-    /// Browsers take no notice of HSTS over HTTP (RFC 6797 section 8.1).
-    fn only_tls(&self, edit: &Edit) -> Option<Security> {
-        match edit {
-            Edit::Set(name, _) | Edit::Add(name, _) => name
-                .eq_ignore_ascii_case("strict-transport-security")
-                .then_some(Security::Tls),
-            Edit::Remove(_) => None,
-        }
-    }
-
-    fn change(
-        &self,
-        cells: &[Cell],
-        change: &dyn Fn(&mut Cell) -> Result<(), Unfit>,
-    ) -> Result<Vec<Cell>, Unfit> {
-        self.change_in(cells, &self.cases()?, change)
-    }
-
-    fn change_in(
-        &self,
-        cells: &[Cell],
-        cases: &[Case],
-        change: &dyn Fn(&mut Cell) -> Result<(), Unfit>,
-    ) -> Result<Vec<Cell>, Unfit> {
-        let mut cells = cells.to_vec();
-        for case in cases {
-            cells = split(&cells, case, self.rule.line, change)?;
-        }
-        Ok(cells)
-    }
-
-    fn narrowed(&self, path: &Path) -> Result<Vec<Case>, Unfit> {
-        let wanted = Conditions {
-            path: path.clone(),
-            ..Conditions::default()
-        };
-        let mut cases = Vec::new();
-        for case in self.cases()? {
-            match case.is.and(&wanted) {
-                Both::Is(is) => cases.push(Case { is, ..case }),
-                Both::Never => {}
-                Both::Unsayable => {
-                    return Err(Unfit::new(
-                        "a route has one path",
-                        "one `path-regex` for condition and replacement",
-                    ));
-                }
-            }
-        }
-        Ok(cases)
-    }
-
-    fn to_https(&self, cells: &[Cell]) -> Result<Done, Unfit> {
-        let mut done = Done {
-            cells: cells.to_vec(),
-            ..Done::default()
-        };
-        let is_acme = |not: &Conditions| {
-            let rest = Conditions {
-                path: Path::Any,
-                ..not.clone()
-            };
-            let path = match &not.path {
-                Path::Exact(path) | Path::Prefix(path) => path.as_str(),
-                _ => "",
-            };
-            rest == Conditions::default() && path.starts_with(ACME)
-        };
-        let trivial =
-            |case: &Case| case.is == Conditions::default() && case.not.iter().all(is_acme);
-        let reaches = |case: &&Case| !(case.tls == Some(true) && self.security != Security::Tls);
-        let cases: Vec<&Case> = self.rule.read.cases.iter().filter(reaches).collect();
-        let plain_only = |case: &&Case| case.tls == Some(false) || self.security == Security::Plain;
-        if !cases.is_empty()
-            && cases.iter().all(plain_only)
-            && cases.iter().any(|case| trivial(case))
-        {
-            done.https = true;
-            let exception = cases.iter().any(|case| !case.not.is_empty());
-            if exception {
-                done.needless =
-                    Some("[tls] redirect leaves challenges of ACME on HTTP by itself".to_owned());
-            }
-            return Ok(done);
-        }
-        Err(Unfit::new(
-            "HTTP is sent on to HTTPS for all requests or for none",
-            "[tls] redirect = true",
-        ))
-    }
-
-    fn refuse(&self, cells: &[Cell], status: u16, done: &mut Done) -> Result<Vec<Cell>, Unfit> {
-        let mut next = cells.to_vec();
-        let mut rest = Vec::new();
-        for case in &self.rule.read.cases {
-            if let Some(rate) = &case.rate {
-                next = self.limit(&next, case, rate, done)?;
-                continue;
-            }
-            let one = Read {
-                cases: vec![case.clone()],
-                ..Read::default()
-            };
-            for case in plain(&one, self.security)? {
-                let outside = case.not.iter().position(|not| only_from(not).is_some());
-                if let (403, Some(at)) = (status, outside)
-                    && let Some(networks) = case.not.get(at).and_then(only_from)
-                {
-                    let mut case = case.clone();
-                    case.not.remove(at);
-                    next = split(
-                        &next,
-                        &case,
-                        self.rule.line,
-                        &|cell| match &cell.rules.allow {
-                            Some(known) if *known != networks => Err(Unfit::new(
-                                "a route has one list of clients that are let in",
-                                "one list, in `allow`",
-                            )),
-                            _ => {
-                                cell.rules.allow = Some(networks.clone());
-                                Ok(())
-                            }
-                        },
-                    )?;
-                } else if let (403, Some(networks)) = (status, case.is.from.clone()) {
-                    let mut case = case.clone();
-                    case.is.from = None;
-                    next = split(&next, &case, self.rule.line, &|cell| {
-                        cell.rules.deny.add(&networks);
-                        Ok(())
-                    })?;
-                } else {
-                    rest.push(case);
-                }
-            }
-        }
-        let action = Action::Respond {
-            status,
-            body: String::new(),
-        };
-        match rest.is_empty() {
-            true => Ok(next),
-            false => stop(&next, &rest, &[self.rule.line].into(), &action),
-        }
-    }
-
-    fn limit(
-        &self,
-        cells: &[Cell],
-        case: &Case,
-        rate: &Rate,
-        done: &mut Done,
-    ) -> Result<Vec<Cell>, Unfit> {
-        let (key, table, mut when) = match rate.counter {
-            Some(counter) => {
-                let (key, table, when) = self.tracks.get(&counter).ok_or_else(|| {
-                    Unfit::new(
-                        format!("nothing is tracked in the counter {counter} here"),
-                        "rate-limit of a route",
-                    )
-                })?;
-                (key.as_str(), table.as_str(), when.clone())
-            }
-            None => ("address", rate.table.as_str(), vec![Case::default()]),
-        };
-        if when.is_empty() {
-            when.push(Case::default());
-        }
-        let name = if table.is_empty() { self.name } else { table };
-        let per = self.tables.period(name, rate.what).ok_or_else(|| {
-            Unfit::new(
-                format!("the table `{name}` does not say over which time it counts"),
-                "rate-limit = { requests = 100, per = \"10s\" }",
-            )
-        })?;
-        let limit = Limit {
-            requests: rate.above,
-            per,
-            key: key.to_owned(),
-            line: self.rule.line,
-        };
-        let open = rate.what == Counted::Open;
-        if rate.what != Counted::Requests {
-            done.differs.push((
-                "requests are counted, not connections".to_owned(),
-                String::new(),
-            ));
-        }
-        let mut next = cells.to_vec();
-        let mut touched = 0_usize;
-        for tracked in when {
-            let is = match case.is.and(&tracked.is) {
-                Both::Is(is) => is,
-                Both::Never => continue,
-                Both::Unsayable => {
-                    return Err(Unfit::new(
-                        "a route has one path",
-                        "rate-limit of that route",
-                    ));
-                }
-            };
-            let read = Read {
-                cases: vec![Case {
-                    is,
-                    not: case.not.iter().chain(&tracked.not).cloned().collect(),
-                    tls: case.tls.or(tracked.tls),
-                    ..Case::default()
-                }],
-                ..Read::default()
-            };
-            for case in plain(&read, self.security)? {
-                next = split(&next, &case, self.rule.line, &|cell| {
-                    let place = match open {
-                        true => &mut cell.rules.concurrency,
-                        false => &mut cell.rules.rate,
-                    };
-                    match place {
-                        Some(known) if known.line != limit.line => {
-                            Err(Unfit::new("a route has one limit", "the stricter one"))
-                        }
-                        _ => {
-                            *place = Some(limit.clone());
-                            Ok(())
-                        }
-                    }
-                })?;
-            }
-        }
-        for cell in &next {
-            let place = if open {
-                &cell.rules.concurrency
-            } else {
-                &cell.rules.rate
-            };
-            touched += usize::from(place.as_ref() == Some(&limit));
-        }
-        if touched > 1 {
-            done.differs.push((
-                format!("{touched} routes have this limit, and each counts for itself"),
-                "a lower number, or fewer routes".to_owned(),
-            ));
-        }
-        Ok(next)
-    }
-}
-
-fn rewritten(cell: &mut Cell, rewrite: Rewrite) -> Result<(), Unfit> {
-    if !matches!(cell.action, Action::To(_)) {
-        return Ok(());
-    }
-    match &cell.rules.rewrite {
-        Some(_) => Err(Unfit::new(
-            "a route replaces the path once",
-            "one replacement that does both",
-        )),
-        None => {
-            cell.rules.rewrite = Some(rewrite);
-            Ok(())
-        }
-    }
-}
-
-/// The networks, when nothing else is asked for.
-fn only_from(conditions: &Conditions) -> Option<super::conditions::Networks> {
-    let networks = conditions.from.clone()?;
-    let rest = Conditions {
-        from: None,
-        ..conditions.clone()
-    };
-    (rest == Conditions::default()).then_some(networks)
 }
 
 /// Proxies that the cells lead to.

@@ -102,18 +102,26 @@ pub(super) fn section(
         let mut found: Vec<Found> = Vec::new();
         for (name, proxies) in names {
             for proxy in *proxies {
-                if let Some((time, line)) = timeout(config, *proxy, name, ledger)
-                    && !found.iter().any(|known| known.line == line)
-                {
+                if let Some((time, line)) = timeout(config, *proxy, name, ledger) {
                     found.push(Found { time, line });
                 }
             }
         }
-        let most = found.iter().map(|found| found.time).max()?;
+        // A route can have its own: then what most have is best.
+        let common = |time: u64| found.iter().filter(|found| found.time == time).count();
+        let most = found.iter().map(|found| found.time).max_by_key(|time| {
+            if differs {
+                (0, *time)
+            } else {
+                (common(*time), *time)
+            }
+        })?;
         let mut lines = Vec::new();
         for Found { time, line } in &found {
             if *time == most {
-                lines.push(*line);
+                if !lines.contains(line) {
+                    lines.push(*line);
+                }
             } else if differs {
                 let why = format!(
                     "`{key}` is one for the whole balancer; the longest, {}, is taken",

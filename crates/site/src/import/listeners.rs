@@ -105,7 +105,7 @@ pub(super) fn sections(
         ledger.differs(
             bind.line,
             "the balancer listens for HTTP too",
-            "mainstay up --http 127.0.0.1:8080, where nobody comes",
+            "nothing: unless told otherwise by --http, only at 127.0.0.1:8080, which this machine alone reaches",
         );
     }
     security(&all, proxied, &mut balancer, ledger);

@@ -2,8 +2,8 @@
 //! the same, a route is added for what both take: it is more specific than either, and does what the
 //! first one does. Where there is no such route, it is told.
 
-use super::cells::Cell;
-use super::conditions::Both;
+use super::cells::{Cell, without_shadowed};
+use super::conditions::{Both, Conditions};
 
 /// Routes that are added at most: who needs more writes them himself.
 const ROUNDS: usize = 200;
@@ -22,49 +22,60 @@ pub(super) fn keep(mut cells: Vec<Cell>) -> (Vec<Cell>, Vec<Swapped>) {
         };
         cells.insert(at, cell);
     }
+    let cells = without_shadowed(&cells);
     let swapped = swapped(&cells);
     (cells, swapped)
 }
 
 /// The first cell that has to be added, and where.
 fn missing(cells: &[Cell]) -> Option<(usize, Cell)> {
-    for (at, first) in cells.iter().enumerate() {
-        for (later, second) in cells.iter().enumerate().skip(at + 1) {
-            if let Some(Both::Is(both)) = conflict(first, second)
-                && both != first.when
-                && !cells.iter().take(later).any(|cell| cell.when == both)
-            {
+    pairs(cells).find_map(
+        |(at, first, later, second)| match conflict(first, second)? {
+            Both::Is(both) if both != first.when && !is_solved(cells, at, later, &both) => {
                 let mut cell = first.clone();
                 cell.when = both;
-                return Some((at, cell));
+                Some((at, cell))
             }
-        }
-    }
-    None
+            _ => None,
+        },
+    )
 }
 
 fn swapped(cells: &[Cell]) -> Vec<Swapped> {
     let mut found: Vec<Swapped> = Vec::new();
-    for (at, first) in cells.iter().enumerate() {
-        for (later, second) in cells.iter().enumerate().skip(at + 1) {
-            let solved = match conflict(first, second) {
-                None => true,
-                Some(Both::Is(both)) => {
-                    both != first.when && cells.iter().take(later).any(|cell| cell.when == both)
-                }
-                Some(_) => false,
-            };
-            let line = |cell: &Cell| cell.lines.last().copied().unwrap_or_default();
-            let pair = Swapped {
-                first: line(first),
-                second: line(second),
-            };
-            if !solved && !found.contains(&pair) {
-                found.push(pair);
-            }
+    for (at, first, later, second) in pairs(cells) {
+        let solved = match conflict(first, second) {
+            None => true,
+            Some(Both::Is(both)) => is_solved(cells, at, later, &both),
+            Some(_) => false,
+        };
+        let pair = Swapped {
+            first: first.main,
+            second: second.main,
+        };
+        if !solved && !found.contains(&pair) {
+            found.push(pair);
         }
     }
     found
+}
+
+fn pairs(cells: &[Cell]) -> impl Iterator<Item = (usize, &Cell, usize, &Cell)> {
+    cells.iter().enumerate().flat_map(move |(at, first)| {
+        let later = cells.iter().enumerate().skip(at + 1);
+        later.map(move |(later, second)| (at, first, later, second))
+    })
+}
+
+/// What both take is somebody else's before, or has a cell already.
+fn is_solved(cells: &[Cell], at: usize, later: usize, both: &Conditions) -> bool {
+    let mut before = cells.iter().take(at);
+    before.any(|cell| both.is_within(&cell.when))
+        || cells
+            .iter()
+            .take(later)
+            .skip(at + 1)
+            .any(|cell| cell.when == *both)
 }
 
 /// What both take, when Mainstay would give it to the second.
@@ -82,7 +93,7 @@ fn conflict(first: &Cell, second: &Cell) -> Option<Both> {
 #[cfg(test)]
 mod tests {
     use super::super::cells::{Action, Rules};
-    use super::super::conditions::{Conditions, Path};
+    use super::super::path::Path;
     use super::*;
 
     fn cell(host: Option<&str>, path: Path, to: usize) -> Cell {
@@ -94,6 +105,7 @@ mod tests {
             },
             action: Action::To(to),
             rules: Rules::default(),
+            main: u32::try_from(to).unwrap(),
             lines: [u32::try_from(to).unwrap()].into(),
         }
     }

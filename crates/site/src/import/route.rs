@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::cells::{Action, Cell, Edits, Limit, Rewrite};
-use super::conditions::{Conditions, Networks, Path, Value};
+use super::cells::{Action, Cell, Edits, Limit};
+use super::conditions::{Conditions, Networks, Value};
 use super::document::{Section, inline, list, text};
 use super::limits::shown;
+use super::path::Path;
+use super::rewriting;
 
 /// `backend`: what a proxy is called here, if it has endpoints.
 pub(super) fn section(cell: &Cell, backend: &dyn Fn(usize) -> Option<String>) -> Section {
@@ -40,10 +42,12 @@ pub(super) fn section(cell: &Cell, backend: &dyn Fn(usize) -> Option<String>) ->
     }
     let rules = &cell.rules;
     if forwards {
-        match &rules.rewrite {
-            Some(Rewrite::Prefix(with)) => section.add("replace-prefix", text(with), &[]),
-            Some(Rewrite::Path(path)) => section.add("replace-path", text(path), &[]),
-            None => {}
+        let said = rules
+            .rewrite
+            .as_ref()
+            .and_then(|rewrite| rewriting::said(rewrite, &cell.when));
+        if let Some((key, value)) = said {
+            section.add(key, text(&value), &[]);
         }
         if let Some(host) = &rules.host {
             section.add("host-header", text(host), &[]);
@@ -93,6 +97,7 @@ fn conditions(when: &Conditions, section: &mut Section) {
         Path::Exact(path) => section.vital("path", text(path), &[]),
         Path::Prefix(path) => section.vital("path-prefix", text(path), &[]),
         Path::Regex(regex) => section.vital("path-regex", text(regex), &[]),
+        Path::Ends(ends) => section.vital("path-regex", text(&ends.regex()), &[]),
     }
     if let Some(methods) = &when.methods {
         section.vital("method", set(methods), &[]);
@@ -114,15 +119,34 @@ fn values(key: &str, map: &BTreeMap<String, Value>, section: &mut Section) {
     let pairs: Vec<(String, String)> = map
         .iter()
         .map(|(name, value)| {
+            let shown = |name: &str| {
+                if key == "header" {
+                    titled(name)
+                } else {
+                    name.to_owned()
+                }
+            };
             let value = match value {
                 Value::Present => "true".to_owned(),
                 Value::Exactly(value) => text(value),
                 Value::Matching(regex) => text(&format!("~{regex}")),
             };
-            (name.clone(), value)
+            (shown(name), value)
         })
         .collect();
     section.vital(key, inline(&pairs), &[]);
+}
+
+/// `x-beta` → `X-Beta`: as header fields are usually written.
+fn titled(name: &str) -> String {
+    let part = |part: &str| {
+        let mut chars = part.chars();
+        chars.next().map_or_else(String::new, |first| {
+            format!("{}{}", first.to_ascii_uppercase(), chars.as_str())
+        })
+    };
+    let parts: Vec<String> = name.split('-').map(part).collect();
+    parts.join("-")
 }
 
 fn networks(networks: &Networks) -> String {

@@ -4,13 +4,15 @@
 //! keywords matrix" and behind it).
 
 use super::acl::{Acls, Case, Read};
-use super::cells::{Action, Edit, Rewrite};
-use super::conditions::{Conditions, Path};
+use super::cells::{Action, Edit};
+use super::conditions::Conditions;
 use super::config::Proxy;
-use super::fetch::usable;
 use super::format::{self, Place};
 use super::ledger::{Ledger, Unfit};
 use super::limits;
+use super::path::Path;
+use super::redirect::redirect;
+use super::rewriting::{replace_path, set_path};
 
 /// One rule, in the order in which HAProxy goes through them.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) enum What {
     /// With this status.
     Refuse(u16),
     /// To the same URL over HTTPS.
-    ToHttps,
+    ToHttps(u16),
     Request(Edit),
     Response(Edit),
     /// Also answers of HAProxy itself.
@@ -256,61 +258,6 @@ fn respond(rest: &[&str]) -> Result<What, Unfit> {
     Ok(What::Stop(Action::Respond { status, body }))
 }
 
-fn redirect(rest: &[&str]) -> Result<What, Unfit> {
-    let [kind, value, options @ ..] = rest else {
-        return Err(unknown());
-    };
-    let (mut status, mut query) = (302, true);
-    let mut options = options.iter().copied();
-    while let Some(option) = options.next() {
-        match option {
-            "code" => {
-                let code = options.next().unwrap_or_default();
-                status = code
-                    .parse()
-                    .ok()
-                    .filter(|code| [301, 302, 303, 307, 308].contains(code))
-                    .ok_or_else(|| {
-                        Unfit::new(
-                            format!("`{code}` is no status of a redirect"),
-                            "status = 308",
-                        )
-                    })?;
-            }
-            "drop-query" => query = false,
-            "keep-query" => {}
-            other => {
-                return Err(Unfit::new(
-                    format!("a redirect has no `{other}`"),
-                    "redirect without it",
-                ));
-            }
-        }
-    }
-    let rest = if query { "{path}{query}" } else { "{path}" };
-    let to = match *kind {
-        "scheme" if *value == "https" => return Ok(What::ToHttps),
-        "scheme" if *value == "http" => "http://{host}{path}{query}".to_owned(),
-        "prefix" => format!(
-            "{}{rest}",
-            format::text(value, Place::Redirect)?.trim_end_matches('/')
-        ),
-        "location" => format::text(value, Place::Redirect)?,
-        _ => return Err(unknown()),
-    };
-    let absolute = ["http://", "https://"]
-        .iter()
-        .any(|start| to.starts_with(start));
-    let local = to.starts_with('/') && !to.starts_with("//") || to.starts_with("{path}");
-    if !(absolute || local) || to.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(Unfit::new(
-            format!("`{to}` is no URL and no path"),
-            "redirect = \"https://www.foobar.com{path}{query}\"",
-        ));
-    }
-    Ok(What::Stop(Action::Redirect { to, status }))
-}
-
 fn edit(rest: &[&str]) -> Result<Edit, Unfit> {
     let name = |name: &str| -> Result<String, Unfit> {
         const FRAMES: [&str; 7] = [
@@ -406,134 +353,4 @@ fn track(action: &str, rest: &[&str]) -> Result<What, Unfit> {
         key,
         table: table.to_owned(),
     })
-}
-
-/// Also `%[path,regsub(^/api/,/)]`, the usual way to take a prefix away.
-fn set_path(format: &str) -> Result<What, Unfit> {
-    let substituted = format
-        .strip_prefix("%[path,regsub(")
-        .and_then(|rest| rest.strip_suffix(")]"));
-    if let Some((from, to)) = substituted.and_then(|inside| inside.split_once(',')) {
-        let plain = |text: &str| text.trim_matches(['"', '\'']).to_owned();
-        if let Some(prefix) = plain(from).strip_prefix('^').and_then(literal) {
-            return prefixes(&prefix, &plain(to));
-        }
-        return Err(Unfit::new(
-            "`regsub` takes away a prefix here, and nothing else",
-            "path-regex and replace-path",
-        ));
-    }
-    let path = format::text(format, Place::Path)?;
-    is_path(&path)?;
-    Ok(What::SetPath(path))
-}
-
-fn replace_path(regex: &str, format: &str) -> Result<What, Unfit> {
-    let inner = regex.strip_prefix('^').unwrap_or(regex);
-    let inner = inner.strip_suffix('$').unwrap_or(inner);
-    let prefix = inner
-        .strip_suffix("(.*)")
-        .or_else(|| inner.strip_suffix("(.+)"))
-        .and_then(literal);
-    if let (Some(prefix), Some(to)) = (prefix, format.strip_suffix("\\1"))
-        && !to.contains(['\\', '%'])
-    {
-        return match prefix.as_str() {
-            "" => {
-                let path = format!("{}{{path}}", to.trim_end_matches('/'));
-                is_path(&path)?;
-                Ok(What::SetPath(path))
-            }
-            prefix => prefixes(prefix, to),
-        };
-    }
-    usable(regex)?;
-    let mut path = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some(digit @ '1'..='9') => path.push_str(&format!("{{{digit}}}")),
-                _ => {
-                    return Err(Unfit::new(
-                        "of a match, only \\1 to \\9 can be filled in",
-                        "replace-path = \"/{1}\"",
-                    ));
-                }
-            },
-            '{' | '}' | '%' => {
-                return Err(Unfit::new(
-                    format!("`{c}` cannot stand in a path here"),
-                    "replace-path = \"/{1}\"",
-                ));
-            }
-            c => path.push(c),
-        }
-    }
-    is_path(&path)?;
-    Ok(What::Replace(regex.to_owned(), path))
-}
-
-fn prefixes(from: &str, to: &str) -> Result<What, Unfit> {
-    let (from, to) = (from.trim_end_matches('/'), to.trim_end_matches('/'));
-    let valid = |path: &str| {
-        path.is_empty()
-            || path.starts_with('/')
-                && path
-                    .bytes()
-                    .all(|b| b.is_ascii_graphic() && !b"#{}%".contains(&b))
-    };
-    match !from.is_empty() && valid(from) && valid(to) {
-        true => Ok(What::Prefix(from.to_owned(), to.to_owned())),
-        false => Err(Unfit::new(
-            "what is replaced is no beginning of a path",
-            "path-prefix and replace-prefix",
-        )),
-    }
-}
-
-fn is_path(path: &str) -> Result<(), Unfit> {
-    let fits = (path.starts_with('/') || path.starts_with('{'))
-        && path.chars().all(|c| c.is_ascii_graphic());
-    match fits {
-        true => Ok(()),
-        false => Err(Unfit::new(
-            format!("`{path}` is no path"),
-            "replace-path = \"/users/{1}\"",
-        )),
-    }
-}
-
-/// The text that a regular expression matches, when it matches one text only.
-fn literal(regex: &str) -> Option<String> {
-    let mut text = String::new();
-    let mut chars = regex.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => text.push(chars.next().filter(char::is_ascii_punctuation)?),
-            c if ".*+?()[]{}|^$".contains(c) => return None,
-            c => text.push(c),
-        }
-    }
-    Some(text)
-}
-
-/// The rewriting of a route whose paths begin with `prefix`.
-pub(super) fn prefix_rewrite(path: &Path, from: &str, to: &str) -> Result<Rewrite, Unfit> {
-    let with = |rest: &str| match format!("{to}{rest}") {
-        path if path.is_empty() => "/".to_owned(),
-        path => path,
-    };
-    match path {
-        Path::Prefix(prefix) => Ok(Rewrite::Prefix(with(
-            prefix.strip_prefix(from).unwrap_or_default(),
-        ))),
-        Path::Exact(path) => Ok(Rewrite::Path(with(
-            path.strip_prefix(from).unwrap_or_default(),
-        ))),
-        Path::Regex(_) | Path::Any => Err(Unfit::new(
-            "a prefix is replaced of routes with `path-prefix`",
-            "replace-path with what `path-regex` matched",
-        )),
-    }
 }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::ledger::{Ledger, Unfit};
 use super::lexer::Line;
 use super::limits::milliseconds;
+use super::server_options::other;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Server {
@@ -15,7 +16,9 @@ pub(super) struct Server {
     pub(super) name: String,
     /// As endpoints have it.
     pub(super) address: Option<String>,
-    /// Why there is none.
+    /// As it is written.
+    pub(super) written: String,
+    /// Why there is none that endpoints can have.
     pub(super) why_not: String,
     pub(super) weight: Option<u16>,
     pub(super) backup: bool,
@@ -47,154 +50,6 @@ pub(super) struct Tls {
     pub(super) certificate: Option<String>,
 }
 
-/// Options with a value that HAProxy has and Mainstay has no need of, or has not.
-const WITH_VALUE: [(&str, &str, &str); 33] = [
-    ("cookie", "", "values of the cookie are made by Mainstay"),
-    ("id", "", "an endpoint is known by its name"),
-    ("init-addr", "", "nothing is looked up"),
-    ("resolvers", "", "nothing is looked up"),
-    ("resolve-prefer", "", "nothing is looked up"),
-    ("resolve-net", "", "nothing is looked up"),
-    ("resolve-opts", "", "nothing is looked up"),
-    (
-        "pool-max-conn",
-        "",
-        "connections to endpoints are kept as they are needed",
-    ),
-    (
-        "pool-purge-delay",
-        "",
-        "connections to endpoints are kept as they are needed",
-    ),
-    (
-        "pool-low-conn",
-        "",
-        "connections to endpoints are kept as they are needed",
-    ),
-    (
-        "max-reuse",
-        "",
-        "connections to endpoints are kept as they are needed",
-    ),
-    ("log-proto", "", "for logs"),
-    (
-        "ciphers",
-        "",
-        "only what TLS 1.2 and 1.3 have that is safe is offered",
-    ),
-    (
-        "ciphersuites",
-        "",
-        "only what TLS 1.2 and 1.3 have that is safe is offered",
-    ),
-    (
-        "curves",
-        "",
-        "only what TLS 1.2 and 1.3 have that is safe is offered",
-    ),
-    (
-        "sigalgs",
-        "",
-        "only what TLS 1.2 and 1.3 have that is safe is offered",
-    ),
-    ("ssl-min-ver", "", "TLS 1.2 is the oldest that is spoken"),
-    (
-        "check-alpn",
-        "",
-        "a check speaks HTTP/1.1, or what the backend speaks",
-    ),
-    (
-        "check-proto",
-        "",
-        "a check speaks HTTP/1.1, or what the backend speaks",
-    ),
-    ("minconn", "`max-requests` does not grow with the load", ""),
-    (
-        "maxqueue",
-        "requests wait for the backend, not for one endpoint",
-        "queue = 1000",
-    ),
-    (
-        "downinter",
-        "there is `interval` and `interval-in-doubt`",
-        "",
-    ),
-    (
-        "addr",
-        "a check asks the endpoint's own address",
-        "port of `health`, if it is another port",
-    ),
-    (
-        "agent-addr",
-        "Mainstay asks no agents",
-        "health of the backend",
-    ),
-    (
-        "agent-port",
-        "Mainstay asks no agents",
-        "health of the backend",
-    ),
-    (
-        "agent-inter",
-        "Mainstay asks no agents",
-        "health of the backend",
-    ),
-    (
-        "agent-send",
-        "Mainstay asks no agents",
-        "health of the backend",
-    ),
-    (
-        "track",
-        "every backend checks its own endpoints",
-        "health of the backend",
-    ),
-    (
-        "on-error",
-        "an endpoint that fails requests is taken out for a while",
-        "ejection of the backend",
-    ),
-    (
-        "on-marked-down",
-        "open connections of an endpoint that goes down are left alone",
-        "",
-    ),
-    (
-        "on-marked-up",
-        "a visitor is not taken from a backup endpoint",
-        "",
-    ),
-    (
-        "source",
-        "the system chooses the address that is connected from",
-        "",
-    ),
-    ("ssl-max-ver", "the newest TLS that both speak is taken", ""),
-];
-
-const FLAGS: [(&str, &str, &str); 12] = [
-    ("enabled", "", "it is"),
-    ("check-send-proxy", "", "a check begins as requests do"),
-    ("no-ssl-reuse", "", ""),
-    ("no-sslv3", "", "TLS 1.2 is the oldest that is spoken"),
-    ("no-tlsv10", "", "TLS 1.2 is the oldest that is spoken"),
-    ("no-tlsv11", "", "TLS 1.2 is the oldest that is spoken"),
-    ("tfo", "", ""),
-    ("allow-0rtt", "", ""),
-    ("non-stick", "", ""),
-    ("check-via-socks4", "Mainstay speaks no SOCKS", ""),
-    (
-        "agent-check",
-        "Mainstay asks no agents",
-        "health of the backend",
-    ),
-    (
-        "redir",
-        "a route redirects, not an endpoint",
-        "redirect of a route",
-    ),
-];
-
 impl Server {
     /// `defaults`: the words of `default-server` before it.
     pub(super) fn read(
@@ -208,6 +63,7 @@ impl Server {
         let mut server = Self {
             line: line.number,
             name: name.to_owned(),
+            written: address.to_owned(),
             ..Self::default()
         };
         let read = match line.variable && address.contains('$') {
@@ -354,22 +210,6 @@ fn done((): ()) -> Result<(), Unfit> {
     Ok(())
 }
 
-fn other<'a>(word: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<(), Unfit> {
-    let with_value = WITH_VALUE.iter().find(|(name, _, _)| *name == word);
-    let flag = FLAGS.iter().find(|(name, _, _)| *name == word);
-    if with_value.is_some() {
-        words.next();
-    }
-    match with_value.or(flag) {
-        Some((_, "", _)) => Ok(()),
-        Some((_, why, instead)) => Err(Unfit::new(*why, *instead)),
-        None => Err(Unfit::new(
-            "endpoints have no such setting",
-            "address, name, weight and backup; the rest is the backend's",
-        )),
-    }
-}
-
 fn number(text: &str, least: u32, most: u32, key: &str) -> Result<u32, Unfit> {
     match text.parse::<u32>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
@@ -417,10 +257,17 @@ pub(super) fn address(text: &str) -> Result<String, String> {
         .rsplit_once(':')
         .ok_or_else(|| "it is a host name, and has no port".to_owned())?;
     let port = match port.parse::<u16>() {
-        Ok(port) if port > 0 => port,
+        // `+1` is so much more than the port of the client's connection.
+        Ok(number) if number > 0 && !port.starts_with('+') => number,
         _ => return Err("it has no port of its own".to_owned()),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    // RFC 6761, section 6.3.
+    let host = if host == "localhost" {
+        "127.0.0.1"
+    } else {
+        host
+    };
     match host.parse::<IpAddr>() {
         Ok(ip) if ip.is_unspecified() => Err("it means every address".to_owned()),
         Ok(ip) => Ok(SocketAddr::new(ip, port).to_string()),
@@ -438,6 +285,7 @@ mod tests {
         for (text, wanted) in [
             ("10.0.0.5:80", "10.0.0.5:80"),
             ("ipv4@10.0.0.5:80", "10.0.0.5:80"),
+            ("localhost:80", "127.0.0.1:80"),
             ("2001:db8::5:80", "[2001:db8::5]:80"),
             ("[2001:db8::5]:80", "[2001:db8::5]:80"),
             ("unix@/run/app.sock", "unix:/run/app.sock"),
