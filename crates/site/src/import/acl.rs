@@ -116,7 +116,7 @@ impl Acls {
                         .take_while(|word| *word != "}")
                         .map(str::to_owned)
                         .collect();
-                    self.atoms(line.number, &inside, &mut read)?
+                    Self::atoms(line.number, &inside, &mut read)?
                 }
                 name => self.named(name, &mut read)?,
             };
@@ -167,12 +167,12 @@ impl Acls {
                     "the value itself",
                 ));
             }
-            all.extend(self.atoms(line.number, line.from(2), read)?);
+            all.extend(Self::atoms(line.number, line.from(2), read)?);
         }
         Ok(all)
     }
 
-    fn atoms(&self, line: u32, words: &[String], read: &mut Read) -> Result<Vec<Atom>, Unfit> {
+    fn atoms(line: u32, words: &[String], read: &mut Read) -> Result<Vec<Atom>, Unfit> {
         let mut differs = None;
         let atoms = fetch::atoms(words, &mut differs)?;
         read.differs.extend(differs.map(|unfit| (line, unfit)));

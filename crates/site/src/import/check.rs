@@ -291,7 +291,7 @@ impl Question {
                     }
                 };
                 let all: Vec<&str> = list.split(',').collect();
-                if !all.iter().all(|text| valid(text)) {
+                if !all.iter().all(valid) {
                     return Err(Unfit::new(
                         format!("`{list}` is no list of statuses of 200 to 599"),
                         "status = [\"200-399\"]",

@@ -152,12 +152,12 @@ fn loadable(
         let Err(problems) = crate::load(&text, "site.toml") else {
             return Ok(text);
         };
-        let places = problems.iter().filter_map(|problem| {
+        let mut places = problems.iter().filter_map(|problem| {
             let line = usize::try_from(problem.line).ok()?.checked_sub(1)?;
             Some((spots.get(line).copied().flatten()?, problem))
         });
         // From the end, so that the places before stay what they are.
-        let Some((spot, problem)) = places.last() else {
+        let Some((spot, problem)) = places.next_back() else {
             let what = problems
                 .first()
                 .map(|problem| problem.what.as_str())

@@ -8,11 +8,8 @@ use super::ledger::Unfit;
 use super::rules::What;
 
 pub(super) fn redirect(rest: &[&str]) -> Result<What, Unfit> {
-    let [kind, value, options @ ..] = rest else {
-        return Err(no_redirect());
-    };
-    let (mut status, mut query) = (302, true);
-    let mut options = options.iter().copied();
+    let (mut status, mut query, mut target) = (302, true, None);
+    let mut options = rest.iter().copied();
     while let Some(option) = options.next() {
         match option {
             "code" => {
@@ -28,6 +25,9 @@ pub(super) fn redirect(rest: &[&str]) -> Result<What, Unfit> {
                         )
                     })?;
             }
+            "scheme" | "prefix" | "location" => {
+                target = options.next().map(|value| (option, value))
+            }
             "drop-query" => query = false,
             "keep-query" => {}
             other => {
@@ -38,10 +38,11 @@ pub(super) fn redirect(rest: &[&str]) -> Result<What, Unfit> {
             }
         }
     }
+    let (kind, value) = target.ok_or_else(no_redirect)?;
     let rest = if query { "{path}{query}" } else { "{path}" };
-    let to = match *kind {
-        "scheme" if *value == "https" => return Ok(What::ToHttps(status)),
-        "scheme" if *value == "http" => "http://{host}{path}{query}".to_owned(),
+    let to = match kind {
+        "scheme" if value == "https" => return Ok(What::ToHttps(status)),
+        "scheme" if value == "http" => "http://{host}{path}{query}".to_owned(),
         "prefix" => format!(
             "{}{rest}",
             format::text(value, Place::Redirect)?.trim_end_matches('/')

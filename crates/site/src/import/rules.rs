@@ -157,12 +157,8 @@ fn parse(words: &[&str]) -> Result<Parsed, Unfit> {
             "http-request",
             "set-header" | "add-header" | "del-header",
             name,
-            ..,
-        ] if is_ours(name) => {
-            return Ok(Parsed::Needless(
-                "X-Forwarded-For, -Proto, -Host and X-Request-Id are always sent to endpoints, as they are",
-            ));
-        }
+            rest @ ..,
+        ] if is_ours(name) => return ours(name, rest.first().copied()),
         ["http-request", rest @ ..] => What::Request(edit(rest)?),
         ["http-response", rest @ ..] => What::Response(edit(rest)?),
         ["http-after-response", rest @ ..] => What::AfterResponse(edit(rest)?),
@@ -188,6 +184,18 @@ fn is_ours(name: &str) -> bool {
         "connection",
     ];
     OURS.contains(&name.to_ascii_lowercase().as_str())
+}
+
+fn ours(name: &str, value: Option<&str>) -> Result<Parsed, Unfit> {
+    match value {
+        Some(value) if !value.contains('%') && !["http", "https", "close"].contains(&value) => {
+            let why = format!("`{name}` is written by Mainstay, and says what is the case");
+            Err(Unfit::new(why, "another field, in request-headers"))
+        }
+        _ => Ok(Parsed::Needless(
+            "X-Forwarded-For, -Proto, -Host and X-Request-Id are always sent to endpoints, as they are",
+        )),
+    }
 }
 
 fn monitor(path: &str) -> Result<Parsed, Unfit> {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::ledger::{Ledger, Unfit};
 use super::lexer::Line;
 use super::limits::milliseconds;
-use super::server_options::other;
+use super::server_options;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Server {
@@ -50,6 +50,28 @@ pub(super) struct Tls {
     pub(super) certificate: Option<String>,
 }
 
+/// Words with a value.
+const VALUES: [&str; 18] = [
+    "weight",
+    "rise",
+    "fall",
+    "maxconn",
+    "port",
+    "error-limit",
+    "observe",
+    "inter",
+    "fastinter",
+    "slowstart",
+    "verify",
+    "ca-file",
+    "crt",
+    "sni",
+    "verifyhost",
+    "alpn",
+    "proto",
+    "npn",
+];
+
 impl Server {
     /// `defaults`: the words of `default-server` before it.
     pub(super) fn read(
@@ -83,91 +105,77 @@ impl Server {
     fn options(&mut self, line: u32, words: &[String], tell: bool, ledger: &mut Ledger) {
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_default();
-            let trouble =
-                match word {
-                    "check" => done(self.check = true),
-                    "no-check" => done(self.check = false),
-                    "backup" => done(self.backup = true),
-                    "no-backup" => done(self.backup = false),
-                    "disabled" => done(self.disabled = true),
-                    "weight" => number(value(), 0, 256, "weight")
-                        .map(|n| self.weight = u16::try_from(n).ok()),
-                    "rise" => number(value(), 1, 100, "rise").map(|n| self.rise = Some(n)),
-                    "fall" => number(value(), 1, 100, "fall").map(|n| self.fall = Some(n)),
-                    "maxconn" => match value() {
-                        "0" => Ok(()),
-                        text => number(text, 1, 1_000_000, "max-requests")
-                            .map(|n| self.maxconn = Some(n)),
-                    },
-                    "port" => {
-                        number(value(), 1, 65535, "port").map(|n| self.port = u16::try_from(n).ok())
-                    }
-                    "error-limit" => {
-                        number(value(), 1, 1000, "consecutive").map(|n| self.consecutive = Some(n))
-                    }
-                    "observe" => {
-                        let _ = value();
-                        done(self.observe = true)
-                    }
-                    "inter" => time(value(), 100, "interval").map(|n| self.inter = Some(n)),
-                    "fastinter" => {
-                        time(value(), 100, "interval-in-doubt").map(|n| self.fastinter = Some(n))
-                    }
-                    "slowstart" => time(value(), 0, "slow-start").map(|n| self.slowstart = Some(n)),
-                    "ssl" => done(self.tls.on = true),
-                    "no-ssl" => done(self.tls.on = false),
-                    "check-ssl" => done(self.check_ssl = true),
-                    "no-check-ssl" => done(self.check_ssl = false),
-                    "verify" => {
-                        let verify = value() != "none";
-                        done(self.tls.verify = Some(verify))
-                    }
-                    "ca-file" => match value() {
-                        "@system-ca" => done(self.tls.authority = None),
-                        file => done(self.tls.authority = Some(file.to_owned())),
-                    },
-                    "crt" => {
-                        let file = value().to_owned();
-                        done(self.tls.certificate = Some(file))
-                    }
-                    "sni" => self.sni(value()),
-                    "verifyhost" | "check-sni" => self.server_name(value()),
-                    "send-proxy" => done(self.proxy = Some("v1")),
-                    "send-proxy-v2" => done(self.proxy = Some("v2")),
-                    "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" | "proxy-v2-options" => {
-                        if word == "proxy-v2-options" {
-                            let _ = value();
-                        }
-                        self.proxy = Some("v2");
-                        Err(Unfit::new(
-                            "the PROXY protocol's header says addresses, and nothing of TLS",
-                            "",
-                        ))
-                    }
-                    "no-send-proxy" | "no-send-proxy-v2" => done(self.proxy = None),
-                    "proto" => match value() {
-                        "h2" => done(self.h2 = true),
-                        "h1" | "none" => Ok(()),
-                        other => Err(Unfit::new(
-                            format!("endpoints speak HTTP/1.1 or HTTP/2, not `{other}`"),
-                            "protocol = \"h2\"",
-                        )),
-                    },
-                    "alpn" => {
-                        let first = value().split(',').next().unwrap_or_default() == "h2";
-                        done(self.h2 = first)
-                    }
-                    "npn" => {
-                        let _ = value();
-                        Ok(())
-                    }
-                    word => other(word, &mut words),
-                };
-            if let (Err(unfit), true) = (trouble, tell) {
+            if self.flag(word) {
+                continue;
+            }
+            let done = match word {
+                "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                    self.proxy = Some("v2");
+                    let why = "the PROXY protocol's header says addresses, and nothing of TLS";
+                    Err(Unfit::new(why, ""))
+                }
+                word if server_options::is_known(word) => server_options::other(word, &mut words),
+                word if VALUES.contains(&word) => {
+                    self.value(word, words.next().unwrap_or_default())
+                }
+                word => server_options::other(word, &mut words),
+            };
+            if let (Err(unfit), true) = (done, tell) {
                 ledger.lost_part(line, word, unfit.why, unfit.instead);
             }
         }
+    }
+
+    /// Words that stand alone.
+    fn flag(&mut self, word: &str) -> bool {
+        match word {
+            "check" => self.check = true,
+            "no-check" => self.check = false,
+            "backup" => self.backup = true,
+            "no-backup" => self.backup = false,
+            "disabled" => self.disabled = true,
+            "ssl" => self.tls.on = true,
+            "no-ssl" => self.tls.on = false,
+            "check-ssl" => self.check_ssl = true,
+            "no-check-ssl" => self.check_ssl = false,
+            "send-proxy" => self.proxy = Some("v1"),
+            "send-proxy-v2" => self.proxy = Some("v2"),
+            "no-send-proxy" | "no-send-proxy-v2" => self.proxy = None,
+            _ => return false,
+        }
+        true
+    }
+
+    fn value(&mut self, word: &str, value: &str) -> Result<(), Unfit> {
+        match word {
+            "weight" => self.weight = u16::try_from(number(value, 0, 256, "weight")?).ok(),
+            "rise" => self.rise = Some(number(value, 1, 100, "rise")?),
+            "fall" => self.fall = Some(number(value, 1, 100, "fall")?),
+            // No bound at all.
+            "maxconn" if value == "0" => self.maxconn = None,
+            "maxconn" => self.maxconn = Some(number(value, 1, 1_000_000, "max-requests")?),
+            "port" => self.port = u16::try_from(number(value, 1, 65535, "port")?).ok(),
+            "error-limit" => self.consecutive = Some(number(value, 1, 1000, "consecutive")?),
+            "observe" => self.observe = true,
+            "inter" => self.inter = Some(time(value, 100, "interval")?),
+            "fastinter" => self.fastinter = Some(time(value, 100, "interval-in-doubt")?),
+            "slowstart" => self.slowstart = Some(time(value, 0, "slow-start")?),
+            "verify" => self.tls.verify = Some(value != "none"),
+            "ca-file" => {
+                self.tls.authority = Some(value.to_owned()).filter(|file| file != "@system-ca")
+            }
+            "crt" => self.tls.certificate = Some(value.to_owned()),
+            "sni" => return self.sni(value),
+            "verifyhost" => return self.server_name(value),
+            "alpn" => self.h2 = value.split(',').next() == Some("h2"),
+            "proto" if value == "h2" => self.h2 = true,
+            "proto" if value != "h1" && value != "none" => {
+                let why = format!("endpoints speak HTTP/1.1 or HTTP/2, not `{value}`");
+                return Err(Unfit::new(why, "protocol = \"h2\""));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn sni(&mut self, expression: &str) -> Result<(), Unfit> {
@@ -200,14 +208,6 @@ impl Tls {
     pub(super) fn agrees(&self, other: &Self) -> bool {
         self == other || !self.on && !other.on
     }
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "an arm of a match whose others can fail"
-)]
-fn done((): ()) -> Result<(), Unfit> {
-    Ok(())
 }
 
 fn number(text: &str, least: u32, most: u32, key: &str) -> Result<u32, Unfit> {

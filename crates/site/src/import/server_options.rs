@@ -5,7 +5,17 @@
 use super::ledger::Unfit;
 
 /// Options with a value that HAProxy has and Mainstay has no need of, or has not.
-const WITH_VALUE: [(&str, &str, &str); 33] = [
+const WITH_VALUE: [(&str, &str, &str); 35] = [
+    (
+        "check-sni",
+        "",
+        "a check asks for the same name as requests",
+    ),
+    (
+        "proxy-v2-options",
+        "the PROXY protocol's header says addresses, and nothing of TLS",
+        "",
+    ),
     ("cookie", "", "values of the cookie are made by Mainstay"),
     ("id", "", "an endpoint is known by its name"),
     ("init-addr", "", "nothing is looked up"),
@@ -151,6 +161,11 @@ const FLAGS: [(&str, &str, &str); 12] = [
         "redirect of a route",
     ),
 ];
+
+pub(super) fn is_known(word: &str) -> bool {
+    let of = |(name, _, _): &(&str, &str, &str)| *name == word;
+    WITH_VALUE.iter().any(of) || FLAGS.iter().any(of)
+}
 
 pub(super) fn other<'a>(
     word: &str,

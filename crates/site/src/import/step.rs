@@ -80,7 +80,7 @@ impl Step<'_> {
                 _ => Ok(()),
             })?,
             What::Response(edit) => {
-                let strict = self.only_tls(edit);
+                let strict = Self::only_tls(edit);
                 let step = Step {
                     security: strict.unwrap_or(self.security),
                     ..*self
@@ -91,7 +91,7 @@ impl Step<'_> {
                 })?
             }
             What::AfterResponse(edit) => {
-                let strict = self.only_tls(edit);
+                let strict = Self::only_tls(edit);
                 let step = Step {
                     security: strict.unwrap_or(self.security),
                     ..*self
@@ -153,7 +153,7 @@ impl Step<'_> {
     }
 
     /// Browsers take no notice of HSTS over HTTP (RFC 6797 section 8.1).
-    fn only_tls(&self, edit: &Edit) -> Option<Security> {
+    fn only_tls(edit: &Edit) -> Option<Security> {
         match edit {
             Edit::Set(name, _) | Edit::Add(name, _) => name
                 .eq_ignore_ascii_case("strict-transport-security")

@@ -84,60 +84,21 @@ proptest! {
 }
 
 #[test]
-#[ignore]
-fn zz_corpus() {
-    let dir = std::env::var("IMP_CORPUS").unwrap();
-    let (mut files, mut ok, mut lines, mut lost) = (0, 0, 0, 0);
-    let (mut only_lines, mut only_lost) = (0, 0);
-    let mut reasons = std::collections::BTreeMap::new();
-    let mut refusals = std::collections::BTreeMap::new();
-    for e in std::fs::read_dir(dir).unwrap() {
-        let p = e.unwrap().path();
-        let text = String::from_utf8_lossy(&std::fs::read(&p).unwrap()).into_owned();
-        files += 1;
-        let t = std::time::Instant::now();
-        is_sound(&text);
-        if t.elapsed().as_millis() > 500 {
-            eprintln!("slow {} {:?}", p.display(), t.elapsed());
-        }
-        match import(&text) {
-            Ok(i) => {
-                ok += 1;
-                lines += i.lines;
-                lost += i.lines_lost;
-                only_lines += i.lines;
-                only_lost += i.lines_lost;
-                for n in i.notes.iter().filter(|n| n.kind == NoteKind::Lost) {
-                    *reasons
-                        .entry(format!(
-                            "{} | {}",
-                            n.directive.split(' ').take(2).collect::<Vec<_>>().join(" "),
-                            n.why
-                        ))
-                        .or_insert(0) += 1;
-                }
-            }
-            Err(r) => {
-                *refusals.entry(r.what.clone()).or_insert(0) += 1;
-                if std::env::var("IMP_SHOW").is_ok() {
-                    eprintln!("{}: {}", p.display(), r.what);
-                }
-            }
-        }
-    }
-    eprintln!(
-        "files {files} ok {ok} lines {only_lines} lost {only_lost} share {:.3}",
-        1.0 - only_lost as f64 / only_lines as f64
+fn every_line_is_accounted_for() {
+    let text = format!("{SURE} option frobnicate\nuserlist u\n user a password b\n");
+    let imported = import(&text).unwrap();
+    let lost: Vec<u32> = imported.notes.iter().map(|note| note.line).collect();
+    assert_eq!(lost, [11, 12]);
+    assert_eq!((imported.lines, imported.lines_lost), (13, 3));
+}
+
+#[test]
+fn the_first_rule_counts_here_too() {
+    let text = format!(
+        "{SURE} use_backend web if {{ path_beg /api/ }}\n use_backend app if {{ hdr(host) a.foobar.com }}\n"
     );
-    let _ = (lines, lost);
-    let mut r: Vec<_> = refusals.into_iter().collect();
-    r.sort_by_key(|r| std::cmp::Reverse(r.1));
-    for (w, n) in r {
-        eprintln!("REFUSED {n} {w}");
-    }
-    let mut r: Vec<_> = reasons.into_iter().collect();
-    r.sort_by_key(|r| std::cmp::Reverse(r.1));
-    for (w, n) in r.into_iter().take(70) {
-        eprintln!("{n} {w}");
-    }
+    let imported = import(&text).unwrap();
+    let both = "host = [\"a.foobar.com\"]\npath-prefix = \"/api\"\nbackend = \"web\"";
+    assert!(imported.text.contains(both), "{}", imported.text);
+    assert!(imported.notes.is_empty());
 }
