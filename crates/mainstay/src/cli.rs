@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    check, down, endpoint, explain, init, logs, reload, run, schema, status, trust, up, upgrade,
+    check, down, endpoint, explain, import, init, logs, reload, run, schema, status, trust, up,
+    upgrade,
 };
 
 /// A website on several servers, from one file.
@@ -18,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Write a commented site file to begin with
     Init(init::Args),
+    /// Make a site file of another balancer's configuration, and list what could not be carried over
+    Import(import::Args),
     /// Say what is wrong with a site file, and what its design lacks
     Check(check::Args),
     /// Run the whole site on this machine
