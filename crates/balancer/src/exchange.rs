@@ -7,7 +7,7 @@ use http::copy::Copy;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
-use http::{Fault, Kind, Phase};
+use http::{Fault, Kind};
 
 use crate::answer::{self, Answer, Content, Manner};
 use crate::attempt::{self, Failed};
@@ -171,7 +171,7 @@ impl Exchange<'_> {
         let retries = &backend.target.retries;
         let mut request = Copy::new(outgoing, prepared.framing, limit).keeping(retries.body);
         let mut tried = Vec::new();
-        let (mut attempts, mut fresh) = (0, false);
+        let (mut attempts, mut fresh, mut last) = (0, false, None);
         loop {
             let wanted = Wanted {
                 key: prepared.key,
@@ -182,7 +182,12 @@ impl Exchange<'_> {
             let index = match turn(self.worker, backend, wanted).await {
                 Ok(index) => index,
                 Err(reason) => {
-                    let answer = refusal(reason, &prepared, request.has_body());
+                    let mut answer = refusal(reason, &prepared, request.has_body());
+                    answer.fault = last;
+                    // Where there was only one to try, what went wrong says more.
+                    if let (Some(fault), [_], Reason::EndpointsTried) = (last, &*tried, reason) {
+                        (answer.reason, answer.status) = (Reason::of_fault(&fault), fault.status());
+                    }
                     let outcome = self.answer(answer, &line.id).await;
                     return Outcome {
                         attempts,
@@ -229,7 +234,7 @@ impl Exchange<'_> {
                 Verdict::TryFresh => fresh = true,
                 Verdict::TryAnother => {
                     tried.push(index);
-                    fresh = false;
+                    (fresh, last) = (false, Some(fault));
                 }
                 Verdict::GiveUp => {
                     let keep = prepared.traits.keeps_by_default() && !request.has_body();
@@ -282,16 +287,12 @@ impl Exchange<'_> {
 
 /// An answer in place of an endpoint's. What is left of a body stands before the next request.
 fn refusal(reason: Reason, prepared: &Prepared, has_body: bool) -> Answer {
-    let fault = match reason {
-        Reason::EndpointsTried => Some(Fault::upstream(Phase::Connect, Kind::Closed)),
-        _ => None,
-    };
     Answer {
         status: reason.status(),
         reason,
         content: Content::Page,
         retry_after: None,
-        fault,
+        fault: None,
         keep: prepared.traits.keeps_by_default() && !has_body,
         is_head: prepared.traits.is_head,
     }
