@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use crate::client::get;
+use crate::client::{Client, get};
 use crate::endpoint::{Endpoint, Gate, Reply};
 use crate::running::{Balancer, UNCHECKED, own_address, wait};
 use crate::two;
@@ -64,6 +64,27 @@ fn requests_wait_in_order_and_not_too_many_of_them() {
         .collect();
     assert_eq!(order, ["/0", "/1", "/2", "/3", "/4"]);
     assert_eq!(balancer.endpoint(&slow.address)["open"], 0);
+}
+
+#[test]
+fn connections_of_tcp_wait_too() {
+    let echo = Endpoint::raw(&own_address(), |stream| {
+        // Ends with its client.
+        let _count = std::io::copy(&mut &stream, &mut &stream);
+    });
+    let listen = own_address();
+    let balancer = Balancer::up(&format!(
+        "[balancer]\n[backends.app]\nmode = \"tcp\"\nlisten = \"{listen}\"\n\
+         endpoints = [\"{}\"]\nmax-requests = 1\nqueue-timeout = \"20s\"\n{UNCHECKED}\n",
+        echo.address
+    ));
+    let mut first = Client::connect(&listen);
+    assert_eq!(first.send("one\n").line().unwrap(), "one");
+    let mut second = Client::connect(&listen);
+    second.send("two\n");
+    wait_for_queue(&balancer, 1);
+    drop(first);
+    assert_eq!(second.line().unwrap(), "two");
 }
 
 #[test]

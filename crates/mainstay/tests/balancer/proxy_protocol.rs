@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use crate::client::{Client, get};
 use crate::endpoint::{Endpoint, Reply, converse};
 use crate::running::{Balancer, UNCHECKED, own_address};
+use crate::two;
 
 /// Version 2's signature (the specification's section 2.2).
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -170,6 +171,35 @@ proxy-protocol = "v2"
     let mut client = Client::connect(&listen);
     let local = client.local.unwrap();
     assert_eq!(client.line().unwrap(), format!("{local} {listen}"));
+}
+
+#[test]
+fn over_http_2_no_client_speaks_for_another() {
+    let said = |(_, mut respond): two::Arrived, told: String| async move {
+        let mut send = respond
+            .send_response(http_types::Response::new(()), false)
+            .unwrap();
+        send.send_data(told.into(), true).unwrap();
+    };
+    let address = two::endpoint_told(said, true);
+    let balancer = Balancer::up(&format!(
+        "[balancer]\n[backends.app]\nendpoints = [\"{address}\"]\nprotocol = \"h2\"\n\
+         proxy-protocol = \"v1\"\n{UNCHECKED}\n"
+    ));
+    let mut clients = [balancer.client(), balancer.client(), balancer.client()];
+    for _ in 0..2 {
+        for client in &mut clients {
+            let local = client.local.unwrap();
+            let (_, port) = balancer.http.split_once(':').unwrap();
+            let expected = format!("PROXY TCP4 {} ", local.ip());
+            let told = client.get("/").text();
+            assert!(told.starts_with(&expected), "{told}");
+            assert!(
+                told.ends_with(&format!(" {} {port}\r\n", local.port())),
+                "{told}"
+            );
+        }
+    }
 }
 
 #[test]
