@@ -21,9 +21,8 @@ fn lines_of_apache_have_what_a_browser_says() {
     balancer.client().get_with("/shop?a=b", lines);
     let line = balancer.logged("/shop");
     assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
-    let end = r#""GET /shop?a=b HTTP/1.1" 200 5 "https://a.example/" "curl \x228\x22""#;
-    let other = r#""GET /shop?a=b HTTP/1.1" 200 5 "https://a.example/" "curl \"8\"""#;
-    assert!(line.ends_with(end) || line.ends_with(other), "{line}");
+    let end = r#""GET /shop?a=b HTTP/1.1" 200 5 "https://a.example/" "curl \"8\"""#;
+    assert!(line.ends_with(end), "{line}");
     balancer.client().get("/shop/plain");
     assert!(
         balancer
@@ -36,8 +35,8 @@ fn lines_of_apache_have_what_a_browser_says() {
 fn a_template_has_the_fields_it_names() {
     let app = Endpoint::named("hello");
     let template = "{method} {target} {host} {status} {bytes} {route}/{backend}/{endpoint} \
-                    {attempts} {reason} {scheme} {protocol} {nothing}";
-    let format = format!("access-log = \"{template}\"").replace(" {nothing}", "");
+                    {attempts} {reason} {scheme} {protocol}";
+    let format = format!("access-log = \"{template}\"");
     let balancer = Balancer::up(&site(&format, &app));
     let mut client = balancer.client();
     client.get("/shop/x");

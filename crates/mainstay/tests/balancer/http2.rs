@@ -8,7 +8,7 @@ use h2::ext::Protocol;
 use crate::authority::client;
 use crate::client::{Client, HOST, get};
 use crate::endpoint::{Endpoint, Gate, Reply};
-use crate::running::{Balancer, UNCHECKED, wait};
+use crate::running::{Balancer, UNCHECKED, own_address, wait};
 use crate::two::{self, ask, call, conversation, endpoint};
 
 fn site(lines: &str, address: &str, of_backend: &str) -> String {
@@ -294,4 +294,22 @@ fn who_is_served_is_served_to_the_end_when_the_balancer_stops() {
     assert_eq!(other.join().unwrap(), "to the end");
     let balancer = stopping.join().unwrap();
     assert!(Client::try_connect(&balancer.http).is_err());
+}
+
+#[test]
+fn who_does_not_end_is_cut_when_the_time_is_over() {
+    let echo = Endpoint::raw(&own_address(), |stream| {
+        // Ends with its client.
+        let _count = std::io::copy(&mut &stream, &mut &stream);
+    });
+    let listen = own_address();
+    let mut balancer = Balancer::up(&format!(
+        "[balancer.limits]\ndrain = \"1s\"\n[backends.app]\nmode = \"tcp\"\n\
+         listen = \"{listen}\"\nendpoints = [\"{}\"]\n{UNCHECKED}\n",
+        echo.address
+    ));
+    let mut client = Client::connect(&listen);
+    assert_eq!(client.send("hello\n").line().unwrap(), "hello");
+    balancer.down();
+    assert!(client.is_closed());
 }
