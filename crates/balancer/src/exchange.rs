@@ -172,8 +172,7 @@ impl Exchange<'_> {
         let retries = &backend.target.retries;
         let mut request = Copy::new(outgoing, prepared.framing, limit).keeping(retries.body);
         let mut tried = Vec::new();
-        let (mut attempts, mut fresh) = (0, false);
-        let mut last = None;
+        let (mut attempts, mut fresh, mut last) = (0, false, None);
         loop {
             let wanted = Wanted {
                 key: prepared.key,
@@ -184,10 +183,12 @@ impl Exchange<'_> {
             let place = match turn(self.worker, backend, wanted).await {
                 Ok(place) => place,
                 Err(reason) => {
-                    let answer = Answer {
-                        fault: last,
-                        ..refusal(reason, &prepared, request.has_body())
-                    };
+                    let mut answer = refusal(reason, &prepared, request.has_body());
+                    answer.fault = last;
+                    // Where there was only one to try, what went wrong says more.
+                    if let (Some(fault), [_], Reason::EndpointsTried) = (last, &*tried, reason) {
+                        (answer.reason, answer.status) = (Reason::of_fault(&fault), fault.status());
+                    }
                     let outcome = self.answer(answer, &line.id).await;
                     return Outcome {
                         attempts,
@@ -256,7 +257,7 @@ impl Exchange<'_> {
                 Verdict::TryFresh => fresh = true,
                 Verdict::TryAnother => {
                     tried.push(index);
-                    fresh = false;
+                    (fresh, last) = (false, Some(fault));
                 }
                 Verdict::GiveUp => {
                     let keep = prepared.traits.keeps_by_default() && !request.has_body();

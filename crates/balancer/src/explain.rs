@@ -149,6 +149,7 @@ fn listener(state: &State, scheme: &str) -> (String, Vec<String>) {
             let because = match door.map(|door| &door.way) {
                 Some(Way::Http {
                     redirect_to: Some(port),
+                    ..
                 }) => vec![format!("it sends everything on to HTTPS at port {port}")],
                 _ => Vec::new(),
             };

@@ -45,6 +45,7 @@ pub(crate) enum Way {
     Http {
         /// Port of HTTPS to which requests are sent on.
         redirect_to: Option<u16>,
+        http2: bool,
     },
     Https {
         config: Arc<rustls::ServerConfig>,
@@ -182,8 +183,9 @@ fn door(
 ) -> Result<Door, StateError> {
     let index = |name: &String| target.backends.iter().position(|b| b.name == *name);
     let way = match &listener.mode {
-        ListenerMode::Http { redirect_to } => Way::Http {
+        ListenerMode::Http { redirect_to, http2 } => Way::Http {
             redirect_to: *redirect_to,
+            http2: *http2,
         },
         ListenerMode::Https(offer) => Way::Https {
             config: offered(listener, offer, own, lasting)?,

@@ -320,7 +320,7 @@ impl Worker {
                 let socket = (socket, deadline, (address, destination));
                 tcp::serve(&self, &view, socket, by_name, otherwise).await;
             }
-            Way::Http { redirect_to } => {
+            Way::Http { redirect_to, http2 } => {
                 let peer = Peer {
                     address,
                     destination,
@@ -330,6 +330,9 @@ impl Worker {
                 };
                 drop(view);
                 let mut client = Connection::plain(socket, deadline);
+                if !http2 {
+                    return exchange::serve(&self, client, peer).await;
+                }
                 // A client may begin with HTTP/2 (RFC 9113 section 3.3): told by its first bytes.
                 let (keep_alive, _) = self.head_times();
                 match h2::server::detect(&mut client, keep_alive).await {

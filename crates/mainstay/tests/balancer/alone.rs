@@ -60,7 +60,6 @@ endpoints = [
 
 #[test]
 fn bytes_are_relayed_where_a_backend_listens() {
-    let line = Endpoint::new(|_| Reply::Cut);
     let echo = Endpoint::raw(&own_address(), |stream| {
         let mut reading = stream.try_clone().unwrap();
         let mut writing = stream;
@@ -83,7 +82,6 @@ endpoints = ["{refusing}", "{}"]
 "#,
         echo.address
     ));
-    drop(line);
     for _ in 0..4 {
         let mut client = Client::connect(&listen);
         client.send("hello\n");
@@ -119,6 +117,50 @@ endpoints = ["unix:{}"]
     balancer.wait_until_up(&[&format!("unix:{}", back.display())]);
     assert_eq!(Client::unix(&front).get("/").text(), "behind a socket");
     assert_eq!(balancer.client().get("/").text(), "behind a socket");
+}
+
+#[test]
+fn a_socket_that_somebody_left_behind_is_taken_over() {
+    let prepared = Prepared::new();
+    let front = prepared.path("front.sock");
+    drop(std::os::unix::net::UnixListener::bind(&front).unwrap());
+    let app = Endpoint::named("app");
+    let _balancer = prepared.up(&format!(
+        "[balancer.listeners.local]\nbind = \"unix:{}\"\n[backends.app]\n\
+         endpoints = [\"{}\"]\n{UNCHECKED}\n",
+        front.display(),
+        app.address
+    ));
+    assert_eq!(Client::unix(&front).get("/").text(), "app");
+}
+
+#[test]
+fn a_balancer_that_dies_comes_back_at_its_addresses() {
+    let (listen, app) = (own_address(), Endpoint::named("app"));
+    let balancer = Balancer::up(&format!(
+        "[balancer.listeners.other]\nbind = \"{listen}\"\n[backends.app]\n\
+         endpoints = [\"{}\"]\n{UNCHECKED}\n",
+        app.address
+    ));
+    assert_eq!(balancer.client().get("/").text(), "app");
+    let process = || balancer.status()["servers"][0]["processes"][0].clone();
+    let pid = i32::try_from(process()["pid"].as_u64().unwrap()).unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    // Nobody is refused meanwhile: the sockets stay open.
+    for address in [&balancer.http, &listen] {
+        wait("it serves again", || {
+            let mut client = Client::try_connect(address).unwrap();
+            client.try_send(crate::client::get("/", "")).ok()?;
+            client
+                .try_response("GET")
+                .ok()
+                .filter(|answer| answer.text() == "app")
+        });
+    }
+    wait("that is told", || {
+        (process()["restarts"] == 1).then_some(())
+    });
 }
 
 #[test]

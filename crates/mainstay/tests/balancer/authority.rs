@@ -46,7 +46,7 @@ impl Authority {
         }
     }
 
-    fn roots(&self) -> Arc<rustls::RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<rustls::RootCertStore> {
         roots(&self.pem())
     }
 

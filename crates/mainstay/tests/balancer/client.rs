@@ -115,9 +115,13 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.wire.write_all(bytes.as_ref()).unwrap();
-        self.wire.flush().unwrap();
+        self.try_send(bytes).unwrap();
         self
+    }
+
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.wire.write_all(bytes.as_ref())?;
+        self.wire.flush()
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Response {

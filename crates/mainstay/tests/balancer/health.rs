@@ -120,7 +120,6 @@ health = {{ interval = "100ms", timeout = "100ms", rise = 3, fall = 3, status = 
         event["what"].to_string().contains("answered 500"),
         "{event}"
     );
-    let metrics = balancer.metrics();
     let labels = |name| format!(r#"backend="app",endpoint="{name}""#);
     let up = |name| balancer.metric("mainstay_endpoint_up", &labels(name));
     assert_eq!((up("coming"), up("staying")), (0.0, 1.0));

@@ -223,6 +223,14 @@ impl Drop for Balancer {
     }
 }
 
+/// A site file with one backend.
+pub(crate) fn site(endpoints: &[&str], lines: &str) -> String {
+    let list = endpoints.join("\", \"");
+    format!(
+        "[balancer]\nreason-header = true\n[backends.app]\nendpoints = [\"{list}\"]\n{UNCHECKED}\n{lines}\n"
+    )
+}
+
 /// Waits for a condition and gives what it found.
 #[track_caller]
 pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

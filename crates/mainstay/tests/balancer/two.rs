@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::server::SendResponse;
 use http_types::{HeaderMap, Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::running::own_address;
@@ -121,6 +121,17 @@ pub(crate) fn endpoint<F>(serve: impl Fn(Arrived) -> F + Send + 'static) -> Stri
 where
     F: Future<Output = ()> + 'static,
 {
+    endpoint_told(move |arrived, _| serve(arrived), false)
+}
+
+/// The same; `proxy`: connections begin with a PROXY header of version 1, and requests come with it.
+pub(crate) fn endpoint_told<F>(
+    serve: impl Fn(Arrived, String) -> F + Send + 'static,
+    proxy: bool,
+) -> String
+where
+    F: Future<Output = ()> + 'static,
+{
     let address = own_address();
     let listener = std::net::TcpListener::bind(&address).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -137,13 +148,19 @@ where
                 stream.set_nodelay(true).unwrap();
                 let serve = std::rc::Rc::clone(&serve);
                 tokio::task::spawn_local(async move {
+                    let mut stream = stream;
+                    let mut told = Vec::new();
+                    while proxy && !told.ends_with(b"\r\n") {
+                        told.push(stream.read_u8().await.unwrap());
+                    }
+                    let told = String::from_utf8(told).unwrap();
                     let mut builder = h2::server::Builder::new();
                     builder.enable_connect_protocol();
                     let Ok(mut connection) = builder.handshake(stream).await else {
                         return;
                     };
                     while let Some(Ok(arrived)) = connection.accept().await {
-                        tokio::task::spawn_local(serve(arrived));
+                        tokio::task::spawn_local(serve(arrived, told.clone()));
                     }
                 });
             }

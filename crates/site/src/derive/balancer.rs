@@ -74,6 +74,7 @@ impl Derive<'_> {
         };
         let plain = ListenerMode::Http {
             redirect_to: https.filter(|_| redirect).map(|https| https.port()),
+            http2: site.balancer.http2,
         };
         let mut listeners = vec![own(HTTP, http, plain)];
         listeners.extend(https.map(|https| {

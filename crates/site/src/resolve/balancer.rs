@@ -193,7 +193,10 @@ fn listener(
         problems.add(Code::Conflict, at, what, "mode = \"tcp\", or a [[routes]]");
     }
     let mode = match kind {
-        ListenerKind::Http => ListenerMode::Http { redirect_to: None },
+        ListenerKind::Http => ListenerMode::Http {
+            redirect_to: None,
+            http2: balancer.http2,
+        },
         ListenerKind::Https => ListenerMode::Https(tls(balancer, None)),
         ListenerKind::Tcp => {
             if of_tcp.iter().all(Option::is_none) {

@@ -106,6 +106,8 @@ pub enum ListenerMode {
     Http {
         /// Port of HTTPS to which every request is sent on, but for ACME challenges.
         redirect_to: Option<u16>,
+        /// Taken from clients that begin with it.
+        http2: bool,
     },
     Https(TlsTarget),
     /// Bytes are relayed as they are.
