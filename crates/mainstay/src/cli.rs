@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::verbs::{check, down, init, logs, run, schema, status, trust, up};
+use crate::verbs::{check, down, import, init, logs, run, schema, status, trust, up};
 
 /// A website on several servers, from one file.
 #[derive(Parser, Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Write a commented site file to begin with
     Init(init::Args),
+    /// Make a site file of another balancer's configuration, and list what could not be carried over
+    Import(import::Args),
     /// Say what is wrong with a site file, and what its design lacks
     Check(check::Args),
     /// Run the whole site on this machine

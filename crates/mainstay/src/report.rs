@@ -1,6 +1,6 @@
 //! The one place where an error becomes text, a next step and an exit status.
 //!
-//! Statuses: 0 well; 1 it did not work, or `check` has findings; 2 the command line or the site file is
+//! Statuses: 0 well; 1 it did not work, `check` has findings, or `import` left something out; 2 the command line or the site file is
 //! wrong; 3 the site is not running. clap uses 2 for a wrong command line.
 
 use std::fmt;

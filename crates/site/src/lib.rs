@@ -34,6 +34,9 @@ pub mod name;
 mod resolve;
 pub mod topology;
 
+// From others' files.
+pub mod import;
+
 // What follows.
 mod audit;
 mod check_target;

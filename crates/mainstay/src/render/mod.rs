@@ -1,5 +1,6 @@
 //! Pure: values as text for people.
 
 pub(crate) mod findings;
+pub(crate) mod import;
 pub(crate) mod progress;
 pub(crate) mod status;

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod down;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod run;
@@ -15,6 +16,7 @@ use crate::cli::Verb;
 pub(crate) fn dispatch(verb: Verb) -> anyhow::Result<u8> {
     match verb {
         Verb::Init(args) => init::run(&args),
+        Verb::Import(args) => import::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Up(args) => up::run(&args),
         Verb::Down(args) => down::run(&args),
