@@ -318,7 +318,7 @@ fn every_metric_is_listed() {
 }
 
 /// Literals near a `Severity` that are no kind: the subject of the event.
-const SUBJECTS: [&str; 2] = ["sql-router", "site"];
+const SUBJECTS: [&str; 3] = ["balancer", "sql-router", "site"];
 
 #[test]
 fn every_kind_of_event_and_alert_is_listed() {

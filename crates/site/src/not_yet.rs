@@ -1,7 +1,7 @@
 //! Pure: what a site file asks for and this version does not do yet. A setting that is taken and has no
 //! effect must be said, or somebody counts on it.
 
-use crate::topology::{Replication, Role, Site};
+use crate::topology::{Authority, Replication, Role, Site};
 
 /// One sentence each; empty for a site of which everything is done.
 pub fn not_yet(site: &Site) -> Vec<&'static str> {
@@ -24,8 +24,10 @@ pub fn not_yet(site: &Site) -> Vec<&'static str> {
             "`replication = \"semi-sync\"` is taken, replication is asynchronous",
         ),
         (
-            site.tls.is_some(),
-            "[tls] has no effect; `mainstay up` has HTTPS by a local authority",
+            site.tls
+                .as_ref()
+                .is_some_and(|tls| tls.authority == Authority::Acme),
+            "certificates of a public authority are not fetched; `mainstay up` has HTTPS by a local one",
         ),
         (site.firewall.is_some(), "[firewall] has no effect"),
         (

@@ -1,7 +1,7 @@
 //! A balancer alone, through the real binary and real sockets. Its endpoints are small servers made by
 //! the tests, which count, delay, break off and refuse.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test that cannot go on must end, and says why"

@@ -197,7 +197,7 @@ pub(crate) fn corpus() -> Vec<(String, Vec<u8>)> {
         ),
         (
             "a trailer without a colon",
-            format!("0\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"),
+            "0\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
         ),
         (
             "a folded trailer",

@@ -1,7 +1,12 @@
 //! What HTTP asks of a proxy, rule by rule, through the real binary: the bytes that are sent, what the
 //! endpoint sees, what the client gets. `docs/reference/conformance.md` is this table; `make docs` writes
 //! it anew. The rules of HTTP/2 are rows in `crates/http/tests/h2`.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
 
 #[path = "../balancer/client.rs"]
 #[expect(dead_code, reason = "of another test: this one needs less of it")]

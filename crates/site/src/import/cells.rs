@@ -188,22 +188,24 @@ pub(super) fn split(
     bounded(next)
 }
 
-/// What the cases hold for ends here; what comes before stands behind.
+/// What the cases hold for ends here; what comes before stands behind. Alternatives are as good as rules
+/// one after the other: what the first leaves, the second may take.
 pub(super) fn stop(
     cells: &[Cell],
     cases: &[Case],
     line: u32,
     action: &Action,
 ) -> Result<Vec<Cell>, Unfit> {
-    let mut next = Vec::new();
-    for case in cases {
+    let mut cells = cells.to_vec();
+    for case in cases.iter().rev() {
+        let mut next = Vec::new();
         for not in &case.not {
-            for cell in cells {
-                let part = match case.is.and(not) {
-                    Both::Is(part) => part,
-                    Both::Never => continue,
-                    Both::Unsayable => return Err(unsayable()),
-                };
+            let part = match case.is.and(not) {
+                Both::Is(part) => part,
+                Both::Never => continue,
+                Both::Unsayable => return Err(unsayable()),
+            };
+            for cell in &cells {
                 match cell.when.and(&part) {
                     Both::Is(when) => next.push(Cell {
                         when,
@@ -221,9 +223,10 @@ pub(super) fn stop(
             main: line,
             lines: [line].into(),
         });
+        next.append(&mut cells);
+        cells = bounded(next)?;
     }
-    next.extend(cells.iter().cloned());
-    bounded(next)
+    Ok(cells)
 }
 
 /// Parts of `cells` for which the cases hold, before `others`.

@@ -211,4 +211,6 @@ fn is_token(text: &str) -> bool {
 }
 
 #[cfg(test)]
+mod first_rule;
+#[cfg(test)]
 mod tests;
