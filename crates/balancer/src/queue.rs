@@ -32,6 +32,16 @@ pub struct Ticket(u64);
 struct Entry {
     ticket: Ticket,
     since: Duration,
+    /// The last free place that was not for him: see `back`.
+    refused: u64,
+}
+
+/// Whose turn it is, with what he needs to take his place again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called {
+    pub ticket: Ticket,
+    since: Duration,
+    has_body: bool,
 }
 
 impl Waiting {
@@ -75,29 +85,56 @@ impl Waiting {
         } else {
             &mut self.light
         };
-        class.push_back(Entry { ticket, since: now });
+        class.push_back(Entry {
+            ticket,
+            since: now,
+            refused: 0,
+        });
         Ok(ticket)
     }
 
-    /// Whose turn it is now that an endpoint is free; he is out of the queue.
-    pub fn call(&mut self, now: Duration) -> Option<Ticket> {
+    /// He was called, and the free place is not for him (his cookie names another endpoint): he has his
+    /// former place again, and `call` for the same free place passes him over.
+    pub fn back(&mut self, called: Called, free: u64) {
+        let class = if called.has_body {
+            &mut self.heavy
+        } else {
+            &mut self.light
+        };
+        let at = class.partition_point(|entry| entry.ticket < called.ticket);
+        let entry = Entry {
+            ticket: called.ticket,
+            since: called.since,
+            refused: free,
+        };
+        class.insert(at, entry);
+    }
+
+    /// Whose turn it is now that an endpoint is free; he is out of the queue. `free`: a number for this
+    /// free place, above those before.
+    pub fn call(&mut self, now: Duration, free: u64) -> Option<Called> {
         let (timeout, handicap) = (self.timeout, self.timeout / HANDICAP);
         // Who is over his time is told so by `expire`, and does not take what another can use.
         let first = |class: &VecDeque<Entry>| {
-            let in_time = |entry: &Entry| now.saturating_sub(entry.since) < timeout;
+            let in_time =
+                |entry: &Entry| entry.refused < free && now.saturating_sub(entry.since) < timeout;
             let at = class.iter().position(in_time)?;
             Some((at, class.get(at)?.since))
         };
         let (light, heavy) = (first(&self.light), first(&self.heavy));
-        let entry = match (light, heavy) {
+        let (entry, has_body) = match (light, heavy) {
             (Some((_, light)), Some((at, heavy))) if heavy + handicap < light => {
-                self.heavy.remove(at)
+                (self.heavy.remove(at), true)
             }
-            (Some((at, _)), _) => self.light.remove(at),
-            (None, Some((at, _))) => self.heavy.remove(at),
-            (None, None) => None,
+            (Some((at, _)), _) => (self.light.remove(at), false),
+            (None, Some((at, _))) => (self.heavy.remove(at), true),
+            (None, None) => (None, false),
         };
-        entry.map(|entry| entry.ticket)
+        entry.map(|entry| Called {
+            ticket: entry.ticket,
+            since: entry.since,
+            has_body,
+        })
     }
 
     /// One who has waited as long as he may; he is out of the queue and gets
@@ -137,6 +174,25 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    fn call(queue: &mut Waiting, now: u64) -> Option<Ticket> {
+        queue.call(ms(now), 1).map(|called| called.ticket)
+    }
+
+    #[test]
+    fn who_cannot_use_a_free_place_lets_others_have_it_and_keeps_his() {
+        let mut queue = Waiting::new(9, ms(1000));
+        let tickets: Vec<Ticket> = (0..3).map(|_| queue.join(false, ms(0)).unwrap()).collect();
+        for expected in &tickets[..2] {
+            let called = queue.call(ms(1), 1).unwrap();
+            assert_eq!(called.ticket, *expected);
+            queue.back(called, 1);
+        }
+        assert_eq!(call(&mut queue, 1), Some(tickets[2]));
+        assert_eq!(call(&mut queue, 1), None, "each was asked once");
+        let order = [2, 2].map(|free| queue.call(ms(1), free).unwrap().ticket);
+        assert_eq!(order, tickets[..2]);
+    }
+
     #[test]
     fn without_a_body_first_and_nobody_starves() {
         let mut queue = Waiting::new(10, ms(1000));
@@ -144,11 +200,11 @@ mod tests {
         let page = queue.join(false, ms(100)).unwrap();
         let other = queue.join(false, ms(240)).unwrap();
         let late = queue.join(false, ms(260)).unwrap();
-        assert_eq!(queue.call(ms(300)), Some(page));
-        assert_eq!(queue.call(ms(300)), Some(other));
-        assert_eq!(queue.call(ms(300)), Some(upload));
-        assert_eq!(queue.call(ms(300)), Some(late));
-        assert_eq!(queue.call(ms(300)), None);
+        assert_eq!(call(&mut queue, 300), Some(page));
+        assert_eq!(call(&mut queue, 300), Some(other));
+        assert_eq!(call(&mut queue, 300), Some(upload));
+        assert_eq!(call(&mut queue, 300), Some(late));
+        assert_eq!(call(&mut queue, 300), None);
     }
 
     #[test]
@@ -159,7 +215,7 @@ mod tests {
         assert_eq!(queue.join(false, ms(500)), Err(Reason::QueueFull));
         assert_eq!(queue.next_expiry(), Some(ms(1000)));
         assert_eq!(queue.expire(ms(999)), None);
-        assert_eq!(queue.call(ms(1000)), Some(second));
+        assert_eq!(call(&mut queue, 1000), Some(second));
         assert_eq!(queue.expire(ms(1000)), Some(first));
         assert_eq!(queue.expire(ms(1000)), None);
         assert!(queue.is_empty());
@@ -175,9 +231,9 @@ mod tests {
         let tickets: Vec<Ticket> = (0..4).map(|n| queue.join(n == 1, ms(0)).unwrap()).collect();
         assert!(queue.leave(tickets[1]) && queue.leave(tickets[2]));
         assert!(!queue.leave(tickets[2]));
-        assert_eq!(queue.call(ms(1)), Some(tickets[0]));
-        assert_eq!(queue.call(ms(1)), Some(tickets[3]));
-        assert_eq!(queue.call(ms(1)), None);
+        assert_eq!(call(&mut queue, 1), Some(tickets[0]));
+        assert_eq!(call(&mut queue, 1), Some(tickets[3]));
+        assert_eq!(call(&mut queue, 1), None);
     }
 
     proptest! {
@@ -198,7 +254,7 @@ mod tests {
                         None
                     }
                     3 => {
-                        let called = queue.call(ms(now));
+                        let called = call(&mut queue, now);
                         let anybody = inside.iter().any(|(.., since)| now - since < 1000);
                         prop_assert_eq!(called.is_some(), anybody);
                         called

@@ -36,16 +36,23 @@ pub(crate) async fn turn<'b>(
     } else {
         backend.choose(worker, wanted)
     };
+    let mut call = None;
     loop {
         match choice {
             Choice::Endpoint(index) => return Ok(Place::taken(backend, index)),
-            Choice::Nobody => return Err(none),
+            Choice::Nobody => {
+                if let Some(call) = call {
+                    backend.kept.room.pass(call);
+                }
+                return Err(none);
+            }
             Choice::Full => {
                 let timeout = backend.target.queue.timeout.saturating_sub(since.elapsed());
                 // A place that became free between the look and the wait called nobody.
                 let is_free = || backend.has_room(worker, wanted);
                 let room = &backend.kept.room;
-                room.wait(wanted.has_body, timeout, is_free).await?;
+                let waited = room.wait(wanted.has_body, call, timeout, is_free);
+                call = Some(waited.await?);
                 choice = backend.choose(worker, wanted);
             }
         }

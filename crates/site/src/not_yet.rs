@@ -13,6 +13,8 @@ pub fn not_yet(site: &Site) -> Vec<&'static str> {
         .database
         .as_ref()
         .is_some_and(|database| database.replication == Replication::SemiSync);
+    let tls = site.tls.as_ref();
+    let acme = tls.is_some_and(|tls| tls.authority == Authority::Acme);
     let coordinators = site.servers_with(Role::Coordinator).next().is_some();
     let all = [
         (
@@ -24,9 +26,7 @@ pub fn not_yet(site: &Site) -> Vec<&'static str> {
             "`replication = \"semi-sync\"` is taken, replication is asynchronous",
         ),
         (
-            site.tls
-                .as_ref()
-                .is_some_and(|tls| tls.authority == Authority::Acme),
+            acme,
             "certificates of a public authority are not fetched; `mainstay up` has HTTPS by a local one",
         ),
         (site.firewall.is_some(), "[firewall] has no effect"),

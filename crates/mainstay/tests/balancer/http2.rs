@@ -79,6 +79,57 @@ fn clients_of_http_2_reach_endpoints_of_http_1() {
 }
 
 #[test]
+fn streams_of_every_shape_go_through() {
+    let large = "0123456789abcdef".repeat(1 << 16);
+    let body = large.clone();
+    let app = Endpoint::new(move |seen| match seen.path() {
+        "/large" => Reply::ok(&body),
+        "/chunked" => Reply::Raw(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+             5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n"
+                .to_owned(),
+        ),
+        "/until-end" => Reply::Raw("HTTP/1.1 200 OK\r\n\r\nto the end".to_owned()),
+        "/empty" => Reply::Raw("HTTP/1.1 204 No Content\r\n\r\n".to_owned()),
+        "/cut" => Reply::Raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut".to_owned()),
+        _ => Reply::ok("other"),
+    });
+    let balancer = Balancer::up(&site("", &app.address, ""));
+    conversation(async {
+        let mut send = two::plain(&balancer.http).await;
+        let url = |path: &str| format!("http://{HOST}{path}");
+        for (path, status, text) in [
+            ("/large", 200, large.as_str()),
+            ("/chunked", 200, "hello"),
+            ("/until-end", 200, "to the end"),
+            ("/empty", 204, ""),
+        ] {
+            let answer = call(&mut send, ask("GET", &url(path)), b"").await.unwrap();
+            assert_eq!(answer.status, status, "{path}");
+            assert!(answer.text() == text, "{path}: {} bytes", answer.body.len());
+        }
+        let head = call(&mut send, ask("HEAD", &url("/large")), b"")
+            .await
+            .unwrap();
+        assert_eq!(
+            head.headers["content-length"],
+            large.len().to_string().as_str()
+        );
+        assert!(head.body.is_empty());
+        // What broke off must not look whole.
+        let cut = call(&mut send, ask("GET", &url("/cut")), b"").await;
+        assert!(cut.unwrap_err().is_reset());
+        assert_eq!(
+            call(&mut send, ask("GET", &url("/")), b"")
+                .await
+                .unwrap()
+                .status,
+            200
+        );
+    });
+}
+
+#[test]
 fn without_http_2_nobody_gets_it() {
     let app = echoing();
     let balancer = Balancer::up(&site("http2 = false", &app.address, ""));

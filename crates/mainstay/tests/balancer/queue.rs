@@ -95,6 +95,59 @@ fn a_request_waits_only_so_long() {
 }
 
 #[test]
+fn who_waits_for_his_endpoint_holds_up_nobody() {
+    let (gates, names) = ([Gate::default(), Gate::default()], ["a", "b"]);
+    let endpoints = [0, 1].map(|number| {
+        let (gate, name) = (gates[number].clone(), names[number]);
+        Endpoint::new(move |seen| {
+            if seen.path() == "/held" {
+                gate.pass();
+            }
+            Reply::ok(name)
+        })
+    });
+    let [a, b] = &endpoints;
+    let lines = "sticky = \"stay\"\nmax-requests = 1\nqueue-timeout = \"20s\"";
+    let balancer = Balancer::up(&site(&[&a.address, &b.address], lines));
+    let mut client = balancer.client();
+    let mut cookie_of = |name: &str| loop {
+        let answer = client.get("/");
+        if answer.text() == name {
+            let cookie = answer.field("set-cookie").unwrap();
+            break format!("Cookie: {}\r\n", cookie.split(';').next().unwrap());
+        }
+    };
+    let cookies = names.map(&mut cookie_of);
+    let ask = |path: &str, lines: &str| {
+        let mut client = balancer.client();
+        client.send(get(path, lines));
+        client
+    };
+    let mut held = [0, 1].map(|number| {
+        let client = ask("/held", &cookies[number]);
+        let at = &endpoints[number];
+        let there = || {
+            at.seen()
+                .iter()
+                .any(|seen| seen.path() == "/held")
+                .then_some(())
+        };
+        wait("it is held", there);
+        client
+    });
+    let mut bound = ask("/", &cookies[0]);
+    wait_for_queue(&balancer, 1);
+    let mut free = ask("/", "");
+    wait_for_queue(&balancer, 2);
+    gates[1].open();
+    assert_eq!(held[1].response().text(), "b");
+    assert_eq!(free.response().text(), "b");
+    gates[0].open();
+    assert_eq!(held[0].response().text(), "a");
+    assert_eq!(bound.response().text(), "a");
+}
+
+#[test]
 fn nobody_is_forgotten_in_the_queue() {
     let quick = Endpoint::named("quick");
     let lines = "max-requests = 1\nqueue-timeout = \"3s\"";

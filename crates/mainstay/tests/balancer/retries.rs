@@ -110,3 +110,13 @@ fn answers_that_are_none_become_errors_with_reasons() {
     let cut = client.send(get("/cut", "")).try_response("GET");
     assert_eq!(cut.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }
+
+#[test]
+fn a_client_that_has_said_all_is_still_answered() {
+    let app = Endpoint::named("app");
+    let balancer = Balancer::up(&site(&[&app.address], ""));
+    let mut client = balancer.client();
+    client.send(get("/", "")).end_writing();
+    assert_eq!(client.response().text(), "app");
+    assert!(client.is_closed());
+}
