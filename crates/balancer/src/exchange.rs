@@ -1,7 +1,7 @@
 //! The life of a request, top to bottom: read, prepare, choose, send, wait, relay; on failure, again.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::copy::Copy;
 use http::limits::{LINGER, LINGER_BYTES};
@@ -20,31 +20,33 @@ use crate::record::{self, Outcome};
 use crate::worker::{Peer, View, Worker};
 
 /// Serves a client's connection until it ends.
-pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Peer) {
-    loop {
-        let (keep_alive, whole_head) = worker.head_times();
-        let read = match client.read_head(keep_alive, whole_head).await {
-            Ok(None) => break,
-            Ok(Some(length)) => Ok(length),
-            Err(fault) if fault.kind == Kind::Closed => break,
-            Err(fault) => Err(fault),
-        };
-        // Boxed, so that a connection that waits for its next request does not hold the room for one.
-        if !Box::pin(one(
-            worker,
-            &mut client,
-            &peer,
-            read,
-            std::future::pending(),
-        ))
-        .await
-        {
-            break;
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function holds its arguments twice, and every open connection would"
+)]
+pub(crate) fn serve(
+    worker: &Rc<Worker>,
+    client: &mut Connection,
+    peer: &Peer,
+) -> impl Future<Output = ()> {
+    async move {
+        loop {
+            let (keep_alive, whole_head) = worker.head_times();
+            let read = match client.read_head(keep_alive, whole_head).await {
+                Ok(None) => break,
+                Ok(Some(length)) => Ok(length),
+                Err(fault) if fault.kind == Kind::Closed => break,
+                Err(fault) => Err(fault),
+            };
+            // Boxed, so that a connection that waits for its next request does not hold the room for one.
+            if !Box::pin(one(worker, client, peer, read, std::future::pending())).await {
+                break;
+            }
         }
-    }
-    // A TLS client is told that this is the end and not a cut (RFC 8446 section 6.1).
-    if peer.secure {
-        client.linger(0, LINGER).await;
+        // A TLS client is told that this is the end and not a cut (RFC 8446 section 6.1).
+        if peer.secure {
+            Box::pin(client.linger(0, LINGER)).await;
+        }
     }
 }
 
@@ -81,6 +83,7 @@ async fn one(
         view: &view,
         client,
         peer,
+        since_start: worker.since_start(started),
     };
     let running = async {
         match read {
@@ -106,6 +109,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) view: &'a Rc<View>,
     pub(crate) client: &'a mut Connection,
     pub(crate) peer: &'a Peer,
+    /// When it began, by the clock of the rates: the clock is read once for all of them.
+    since_start: Duration,
 }
 
 impl Exchange<'_> {
@@ -115,15 +120,15 @@ impl Exchange<'_> {
             peer: self.peer.address.ip(),
             secure: self.peer.secure,
             redirect_to: self.peer.redirect_to,
-            hsts: self.peer.hsts.as_deref(),
-            now: self.worker.since_start(),
+            hsts: self.peer.hsts.as_ref().map(|hsts| hsts.as_str()),
+            now: self.since_start,
             random: self.worker.random(),
         };
         match prepare(self.client.buffer.filled(), length, &terms, line) {
             Ok(mut prepared) => {
                 self.client.buffer.consume(prepared.taken);
                 let (route, seat) = (prepared.route, prepared.seat.take());
-                let outcome = self.forward(prepared, line).await;
+                let outcome = self.forward(&mut prepared, line).await;
                 if let (Some(route), Some(seat)) = (self.view.state.rules.routes.get(route), seat) {
                     route.gate.leave(seat);
                 }
@@ -137,17 +142,17 @@ impl Exchange<'_> {
     }
 
     /// Sends the request to the route's backend, unless that has too much to do.
-    async fn forward(&mut self, prepared: Prepared, line: &mut Line) -> Outcome {
+    async fn forward(&mut self, prepared: &mut Prepared, line: &mut Line) -> Outcome {
         let view = Rc::clone(self.view);
         let Some(backend) = view.backend(prepared.backend) else {
-            let answer = refusal(Reason::NoEndpoint, &prepared, prepared.has_body);
+            let answer = refusal(Reason::NoEndpoint, prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
         };
         if !backend.kept.open.enter(backend.target.breaker) {
-            let answer = refusal(Reason::BreakerOpen, &prepared, prepared.has_body);
+            let answer = refusal(Reason::BreakerOpen, prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
         }
-        backend.kept.budget.request(self.worker.seconds());
+        backend.kept.budget.request(self.since_start.as_secs());
         if let Some(copies) = prepared.mirror {
             mirror::send(self.worker, self.view, copies, &prepared.outgoing);
         }
@@ -164,7 +169,7 @@ impl Exchange<'_> {
     async fn try_endpoints(
         &mut self,
         backend: &Backend,
-        mut prepared: Prepared,
+        prepared: &mut Prepared,
         line: &mut Line,
     ) -> Outcome {
         let route = self.view.state.rules.routes.get(prepared.route);
@@ -175,10 +180,10 @@ impl Exchange<'_> {
         let mut tried = Vec::new();
         let (mut attempts, mut fresh) = (0, false);
         loop {
-            let index = match self.choose(backend, &prepared, &tried).await {
+            let index = match self.choose(backend, prepared, &tried).await {
                 Ok(index) => index,
                 Err(reason) => {
-                    let answer = refusal(reason, &prepared, request.has_body());
+                    let answer = refusal(reason, prepared, request.has_body());
                     let outcome = self.answer(answer, &line.id).await;
                     return Outcome {
                         attempts,
@@ -189,12 +194,11 @@ impl Exchange<'_> {
             if !fresh {
                 attempts += 1;
             }
-            let asked =
-                attempt::attempt(self, backend, &mut prepared, index, fresh, &mut request).await;
+            let asked = attempt::attempt(self, backend, prepared, index, fresh, &mut request).await;
             let Failed { fault, reused } = match asked {
                 Ok(outcome) => {
                     line.room.outgoing = request.into_head();
-                    line.room.lines = prepared.lines;
+                    line.room.lines = std::mem::take(&mut prepared.lines);
                     return Outcome {
                         attempts,
                         ..outcome
@@ -258,12 +262,16 @@ impl Exchange<'_> {
             [] => Reason::NoEndpoint,
             _ => Reason::EndpointsTried,
         };
-        let since = Instant::now();
         let mut choice = if backend.somebody_waits() {
             Choice::Full
         } else {
             look()
         };
+        // Only who waits looks at the clock.
+        if let Choice::Endpoint(index) = choice {
+            return Ok(index);
+        }
+        let since = Instant::now();
         loop {
             match choice {
                 Choice::Endpoint(index) => return Ok(index),
@@ -284,7 +292,7 @@ impl Exchange<'_> {
         let manner = Manner {
             request_id: id,
             reason_header: state.target.reason_header,
-            hsts: self.peer.hsts.as_deref(),
+            hsts: self.peer.hsts.as_ref().map(|hsts| hsts.as_str()),
             page: state.pages.find(answer.status, answer.reason),
         };
         let mut out = Vec::new();
