@@ -21,31 +21,33 @@ use crate::turn::{Wanted, turn};
 use crate::worker::{Peer, View, Worker};
 
 /// Serves a client's connection until it ends.
-pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Connection, peer: Peer) {
-    loop {
-        let (keep_alive, whole_head) = worker.head_times();
-        let read = match client.read_head(keep_alive, whole_head).await {
-            Ok(None) => break,
-            Ok(Some(length)) => Ok(length),
-            Err(fault) if fault.kind == Kind::Closed => break,
-            Err(fault) => Err(fault),
-        };
-        // Boxed, so that a connection that waits for its next request does not hold the room for one.
-        if !Box::pin(one(
-            worker,
-            &mut client,
-            &peer,
-            read,
-            std::future::pending(),
-        ))
-        .await
-        {
-            break;
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function holds its arguments twice, and every open connection would"
+)]
+pub(crate) fn serve(
+    worker: &Rc<Worker>,
+    client: &mut Connection,
+    peer: &Peer,
+) -> impl Future<Output = ()> {
+    async move {
+        loop {
+            let (keep_alive, whole_head) = worker.head_times();
+            let read = match client.read_head(keep_alive, whole_head).await {
+                Ok(None) => break,
+                Ok(Some(length)) => Ok(length),
+                Err(fault) if fault.kind == Kind::Closed => break,
+                Err(fault) => Err(fault),
+            };
+            // Boxed, so that a connection that waits for its next request does not hold the room for one.
+            if !Box::pin(one(worker, client, peer, read, std::future::pending())).await {
+                break;
+            }
         }
-    }
-    // A TLS client is told that this is the end and not a cut (RFC 8446 section 6.1).
-    if peer.secure {
-        client.linger(0, LINGER).await;
+        // A TLS client is told that this is the end and not a cut (RFC 8446 section 6.1).
+        if peer.secure {
+            Box::pin(client.linger(0, LINGER)).await;
+        }
     }
 }
 
@@ -82,6 +84,7 @@ async fn one(
         view: &view,
         client,
         peer,
+        since_start: worker.since_start(started),
     };
     let running = async {
         match read {
@@ -107,6 +110,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) view: &'a Rc<View>,
     pub(crate) client: &'a mut Connection,
     pub(crate) peer: &'a Peer,
+    /// When it began, by the clock of the rates: the clock is read once for all of them.
+    since_start: Duration,
 }
 
 impl Exchange<'_> {
@@ -116,8 +121,8 @@ impl Exchange<'_> {
             peer: self.peer.address.ip(),
             secure: self.peer.secure,
             redirect_to: self.peer.redirect_to,
-            hsts: self.peer.hsts.as_deref(),
-            now: self.worker.since_start(),
+            hsts: self.peer.hsts.as_ref().map(|hsts| hsts.as_str()),
+            now: self.since_start,
             random: self.worker.random(),
         };
         match prepare(self.client.buffer.filled(), length, &terms, line) {
@@ -127,7 +132,7 @@ impl Exchange<'_> {
                 let _seat = route
                     .zip(prepared.seat.take())
                     .map(|(route, seat)| route.gate.hold(seat));
-                self.forward(prepared, line).await
+                self.forward(&mut prepared, line).await
             }
             Err(answer) => {
                 self.client.buffer.consume(length);
@@ -137,17 +142,17 @@ impl Exchange<'_> {
     }
 
     /// Sends the request to the route's backend, unless that has too much to do.
-    async fn forward(&mut self, prepared: Prepared, line: &mut Line) -> Outcome {
+    async fn forward(&mut self, prepared: &mut Prepared, line: &mut Line) -> Outcome {
         let view = Rc::clone(self.view);
         let Some(backend) = view.backend(prepared.backend) else {
-            let answer = refusal(Reason::NoEndpoint, &prepared, prepared.has_body);
+            let answer = refusal(Reason::NoEndpoint, prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
         };
         let Some(_open) = backend.kept.open.place(backend.target.breaker) else {
-            let answer = refusal(Reason::BreakerOpen, &prepared, prepared.has_body);
+            let answer = refusal(Reason::BreakerOpen, prepared, prepared.has_body);
             return self.answer(answer, &line.id).await;
         };
-        backend.kept.budget.request(self.worker.seconds());
+        backend.kept.budget.request(self.since_start.as_secs());
         if let Some(copies) = prepared.mirror {
             mirror::send(self.worker, self.view, copies, &prepared.outgoing);
         }
@@ -163,7 +168,7 @@ impl Exchange<'_> {
     async fn try_endpoints(
         &mut self,
         backend: &Backend,
-        mut prepared: Prepared,
+        prepared: &mut Prepared,
         line: &mut Line,
     ) -> Outcome {
         let route = self.view.state.rules.routes.get(prepared.route);
@@ -183,7 +188,7 @@ impl Exchange<'_> {
             let place = match turn(self.worker, backend, wanted).await {
                 Ok(place) => place,
                 Err(reason) => {
-                    let mut answer = refusal(reason, &prepared, request.has_body());
+                    let mut answer = refusal(reason, prepared, request.has_body());
                     answer.fault = last;
                     // Where there was only one to try, what went wrong says more.
                     if let (Some(fault), [_], Reason::EndpointsTried) = (last, &*tried, reason) {
@@ -200,19 +205,19 @@ impl Exchange<'_> {
                 attempts += 1;
             }
             let index = place.index;
-            let over = match (fresh, hedges(backend, &prepared, attempts)) {
+            let over = match (fresh, hedges(backend, prepared, attempts)) {
                 (true, _) => Ok((place, Over::Fresh)),
                 (false, None) => Ok((place, Over::Kept)),
                 (false, Some(after)) => {
                     let bytes = request.bytes();
-                    race::race(self, backend, &prepared, bytes, place, after)
+                    race::race(self, backend, prepared, bytes, place, after)
                         .await
                         .map(|won| (won.place, Over::Asked(Box::new(won.upstream))))
                 }
             };
             let (index, asked) = match over {
                 Ok((place, over)) => {
-                    let (index, prepared, request) = (place.index, &mut prepared, &mut request);
+                    let (index, prepared, request) = (place.index, &mut *prepared, &mut request);
                     let asked = attempt::attempt(self, backend, prepared, place, over, request);
                     (index, asked.await)
                 }
@@ -225,7 +230,7 @@ impl Exchange<'_> {
             let Failed { fault, reused } = match asked {
                 Ok(outcome) => {
                     line.room.outgoing = request.into_head();
-                    line.room.lines = prepared.lines;
+                    line.room.lines = std::mem::take(&mut prepared.lines);
                     return Outcome {
                         attempts,
                         ..outcome
@@ -284,7 +289,7 @@ impl Exchange<'_> {
         let manner = Manner {
             request_id: id,
             reason_header: state.target.reason_header,
-            hsts: self.peer.hsts.as_deref(),
+            hsts: self.peer.hsts.as_ref().map(|hsts| hsts.as_str()),
             page: state.pages.find(answer.status, answer.reason),
         };
         let mut out = Vec::new();

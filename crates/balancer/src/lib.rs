@@ -15,6 +15,8 @@ mod rules;
 mod state;
 mod worker;
 
+mod greet;
+
 mod attempt;
 mod ejections;
 mod exchange;

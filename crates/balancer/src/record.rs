@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use http::Fault;
+use http::head::address::AddressText;
 use telemetry::access_log::{self, Format};
 
 use crate::prepare::Line;
@@ -72,16 +73,13 @@ pub(crate) fn record(
         .fault
         .map(|fault| fault.to_string())
         .unwrap_or_default();
-    let mut client = String::with_capacity(40);
-    let address = line.client.unwrap_or(peer.address.ip());
-    // Writing to a String cannot fail.
-    std::fmt::Write::write_fmt(&mut client, format_args!("{address}")).unwrap_or_default();
+    let client = AddressText::new(line.client.unwrap_or(peer.address.ip()));
     worker.log(
         &state.log,
         &access_log::Exchange {
             at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
             request_id: &line.id,
-            client: &client,
+            client: client.as_str(),
             scheme: if line.client.is_some() {
                 line.scheme
             } else {

@@ -50,7 +50,7 @@ pub(crate) enum Way {
     Https {
         config: Arc<rustls::ServerConfig>,
         /// Value of `Strict-Transport-Security`.
-        hsts: Option<Arc<str>>,
+        hsts: Option<Arc<String>>,
     },
     /// Indexes of backends.
     Tcp {
@@ -192,7 +192,7 @@ fn door(
             // RFC 6797 section 6.1.1: whole seconds.
             hsts: offer
                 .hsts
-                .map(|hsts| format!("max-age={}", hsts.0.as_secs()).into()),
+                .map(|hsts| Arc::new(format!("max-age={}", hsts.0.as_secs()))),
         },
         ListenerMode::Tcp { by_name, otherwise } => {
             let mut names = Names::default();

@@ -10,10 +10,10 @@
 //! them and may pass on the other as the client sent it. So one that writes `Forwarded` has to
 //! remove the other.
 
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use http::head::Fields;
+use http::head::address::AddressText;
 
 use crate::networks::Networks;
 
@@ -106,8 +106,7 @@ pub fn put_forwarded_for(
             }
         }
     }
-    // Writing to a Vec cannot fail.
-    write!(out, "{peer}").unwrap_or_default();
+    out.extend_from_slice(AddressText::new(peer).as_str().as_bytes());
 }
 
 fn client(trusted: &Networks, peer: IpAddr, chain: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {

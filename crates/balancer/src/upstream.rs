@@ -64,11 +64,12 @@ impl Connecting<'_> {
             // One kept connection was dead: its neighbours are no better.
             kept.clear();
         }
+        // Boxed: most requests find a kept connection, and would hold the room for a new one.
         match self.backend.target.protocol {
-            Protocol::Http2 => self.stream(kept).await,
+            Protocol::Http2 => Box::pin(self.stream(kept)).await,
             Protocol::Http1 | Protocol::Tcp => match kept.pool.checkout() {
                 Some(kept) => Ok(kept),
-                None => self.connect().await.map_err(failed),
+                None => Box::pin(self.connect()).await.map_err(failed),
             },
         }
     }

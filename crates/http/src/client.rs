@@ -315,7 +315,9 @@ fn poll_head(
         if *scanned >= limits::HEAD {
             return Poll::Ready(Err(Kind::TooLarge("response head")));
         }
-        match buffer.poll_fill(cx, stream, limits::HEAD + limits::BUFFER) {
+        // Whatever has come of the body is read with the head, in one system call.
+        buffer.widen(limits::BODY_BUFFER);
+        match buffer.poll_fill(cx, stream, limits::BODY_BUFFER) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(Kind::Closed)),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e.into())),

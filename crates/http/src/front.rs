@@ -122,6 +122,9 @@ impl Accepting {
         Ok(match listener {
             Listener::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
+                // Responses are written whole; waiting for more would only delay them. What is accepted
+                // has it too (Linux copies it), without a system call for each.
+                socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
                 Self::Tcp(TcpListener::from_std(listener)?)
             }
             Listener::Unix(listener) => {
@@ -149,10 +152,6 @@ impl Accepting {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Responses are written whole; waiting for more would only delay them.
-                if let Err(e) = stream.set_nodelay(true) {
-                    tracing::debug!("TCP_NODELAY for {peer}: {e}");
-                }
                 Ok((stream.into(), Some(peer)))
             }
             Self::Unix(listener) => {
@@ -172,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::server::Connection;
+    use crate::stream::Stream;
 
     const LIMIT: Duration = Duration::from_secs(5);
 
@@ -193,6 +193,18 @@ mod tests {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    #[tokio::test]
+    async fn what_is_accepted_writes_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let accepting = Accepting::from(listener.into()).unwrap();
+        let (_ours, accepted) = tokio::join!(TcpStream::connect(at), accepting.next());
+        let (Stream::Tcp(stream), _) = accepted.0.into_plain() else {
+            panic!()
+        };
+        assert!(stream.nodelay().unwrap());
     }
 
     #[tokio::test]

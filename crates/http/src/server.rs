@@ -1,7 +1,7 @@
 //! The side that faces a client: waiting for a request's head, writing what is ours to write.
 
 use std::future::poll_fn;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::buffer::Buffer;
@@ -41,41 +41,45 @@ impl Connection {
 
     /// Waits for a request. `Ok(None)`: the client has gone, or has been idle for `keep_alive`.
     /// The value is the length of the head, which is in the buffer.
-    pub async fn read_head(
+    //
+    // Not an async function: a connection that waits is in here, and would hold all arguments twice.
+    pub fn read_head(
         &mut self,
         keep_alive: Duration,
         whole_head: Duration,
-    ) -> Result<Option<usize>, Fault> {
-        let fault = |kind| Err(Fault::client(Phase::RequestHead, kind));
-        let mut scanned = 0;
-        let mut begun = false;
-        loop {
-            self.skip_empty_line();
-            if !begun && !self.buffer.is_empty() {
-                begun = true;
-                self.deadline.set(whole_head);
-            } else if !begun {
-                self.deadline.set_idle(keep_alive);
+    ) -> impl Future<Output = Result<Option<usize>, Fault>> {
+        let (mut scanned, mut begun, mut armed) = (0, false, false);
+        poll_fn(move |cx| {
+            let fault = |kind| Poll::Ready(Err(Fault::client(Phase::RequestHead, kind)));
+            loop {
+                self.skip_empty_line();
+                if !begun && !self.buffer.is_empty() {
+                    begun = true;
+                    self.deadline.set(whole_head);
+                } else if !begun && !armed {
+                    armed = true;
+                    self.deadline.set_idle(keep_alive);
+                }
+                if let Some(end) = head::find_end(self.buffer.filled(), scanned) {
+                    return if end > limits::HEAD {
+                        fault(Kind::TooLarge("request head"))
+                    } else {
+                        Poll::Ready(Ok(Some(end)))
+                    };
+                }
+                scanned = self.buffer.filled().len();
+                if scanned >= limits::HEAD {
+                    return fault(Kind::TooLarge("request head"));
+                }
+                match ready!(self.poll_fill(cx)) {
+                    Ok(0) if begun => return fault(Kind::Closed),
+                    Ok(0) => return Poll::Ready(Ok(None)),
+                    Ok(_) => {}
+                    Err(_) if !begun => return Poll::Ready(Ok(None)),
+                    Err(kind) => return fault(kind),
+                }
             }
-            if let Some(end) = head::find_end(self.buffer.filled(), scanned) {
-                return if end > limits::HEAD {
-                    fault(Kind::TooLarge("request head"))
-                } else {
-                    Ok(Some(end))
-                };
-            }
-            scanned = self.buffer.filled().len();
-            if scanned >= limits::HEAD {
-                return fault(Kind::TooLarge("request head"));
-            }
-            match self.fill().await {
-                Ok(0) if begun => return fault(Kind::Closed),
-                Ok(0) => return Ok(None),
-                Ok(_) => {}
-                Err(_) if !begun => return Ok(None),
-                Err(kind) => return fault(kind),
-            }
-        }
+        })
     }
 
     /// RFC 9112 section 2.2: an empty line before a request is ignored (once).
@@ -85,20 +89,14 @@ impl Connection {
         }
     }
 
-    async fn fill(&mut self) -> Result<usize, Kind> {
-        let Self {
-            stream,
-            buffer,
-            deadline,
-        } = self;
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Kind>> {
         let limit = limits::HEAD + limits::BUFFER;
-        poll_fn(|cx| match buffer.poll_fill(cx, stream, limit) {
+        match self.buffer.poll_fill(cx, &mut self.stream, limit) {
             Poll::Ready(Ok(count)) => Poll::Ready(Ok(count)),
             Poll::Ready(Err(e)) => Poll::Ready(Err(e.into())),
-            Poll::Pending if deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
+            Poll::Pending if self.deadline.poll_late(cx) => Poll::Ready(Err(Kind::Timeout)),
             Poll::Pending => Poll::Pending,
-        })
-        .await
+        }
     }
 
     /// Writes all of `bytes`.

@@ -1,5 +1,6 @@
 //! Heads: bytes ↔ request and response heads, strictly.
 
+pub mod address;
 pub mod fields;
 pub mod forwarded;
 pub mod parse;
