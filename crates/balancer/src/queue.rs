@@ -81,11 +81,22 @@ impl Waiting {
 
     /// Whose turn it is now that an endpoint is free; he is out of the queue.
     pub fn call(&mut self, now: Duration) -> Option<Ticket> {
+        self.call_before(self.next_ticket(), now)
+    }
+
+    /// The one who comes next.
+    pub fn next_ticket(&self) -> Ticket {
+        Ticket(self.next)
+    }
+
+    /// The same among those who came before `limit`.
+    pub fn call_before(&mut self, limit: Ticket, now: Duration) -> Option<Ticket> {
         let (timeout, handicap) = (self.timeout, self.timeout / HANDICAP);
         // Who is over his time is told so by `expire`, and does not take what another can use.
         let first = |class: &VecDeque<Entry>| {
-            let in_time = |entry: &Entry| now.saturating_sub(entry.since) < timeout;
-            let at = class.iter().position(in_time)?;
+            let fits =
+                |entry: &Entry| entry.ticket < limit && now.saturating_sub(entry.since) < timeout;
+            let at = class.iter().position(fits)?;
             Some((at, class.get(at)?.since))
         };
         let (light, heavy) = (first(&self.light), first(&self.heavy));

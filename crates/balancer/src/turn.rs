@@ -45,8 +45,11 @@ pub(crate) async fn turn<'b>(
                 // A place that became free between the look and the wait called nobody.
                 let is_free = || backend.has_room(worker, wanted);
                 let room = &backend.kept.room;
-                room.wait(wanted.has_body, timeout, is_free).await?;
+                let called = room.wait(wanted.has_body, timeout, is_free).await?;
                 choice = backend.choose(worker, wanted);
+                if !matches!(choice, Choice::Endpoint(_)) {
+                    room.pass(called);
+                }
             }
         }
     }

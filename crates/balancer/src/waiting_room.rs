@@ -20,7 +20,8 @@ pub(crate) struct WaitingRoom {
 #[derive(Debug)]
 struct Inside {
     waiting: Waiting,
-    bells: HashMap<Ticket, oneshot::Sender<()>>,
+    /// They ring with the first ticket that is not meant: see `pass`.
+    bells: HashMap<Ticket, oneshot::Sender<Ticket>>,
 }
 
 impl Default for WaitingRoom {
@@ -47,13 +48,13 @@ impl WaitingRoom {
 
     /// Waits until it is this request's turn to look for an endpoint again. `is_free`: whether there is
     /// room for it after all, asked when it has its place in the queue: whoever leaves an endpoint from
-    /// then on calls, and who left before called nobody.
+    /// then on calls, and who left before called nobody. The value is for `pass`.
     pub(crate) async fn wait(
         &self,
         has_body: bool,
         timeout: Duration,
         is_free: impl FnOnce() -> bool,
-    ) -> Result<(), Reason> {
+    ) -> Result<Ticket, Reason> {
         let (ring, mut bell) = oneshot::channel();
         let ticket = {
             let mut inside = self.lock();
@@ -72,19 +73,23 @@ impl WaitingRoom {
         }
         let called = tokio::time::timeout(timeout, &mut bell).await;
         // Called at the last moment is called: the free place is his.
-        place.called = matches!(called, Ok(Ok(()))) || bell.try_recv().is_ok();
-        if place.called {
-            Ok(())
-        } else {
-            Err(Reason::QueueTimeout)
-        }
+        let called = called.ok().and_then(Result::ok).or(bell.try_recv().ok());
+        place.called = called.is_some();
+        called.ok_or(Reason::QueueTimeout)
     }
 
     /// An endpoint has room: whose turn it is may look.
     pub(crate) fn call(&self) {
+        let limit = self.lock().waiting.next_ticket();
+        self.pass(limit);
+    }
+
+    /// Who was called cannot use what has become free (he is bound to another endpoint, or has tried
+    /// this one): for the next of those who waited then. Not for those who came since, so that it ends.
+    pub(crate) fn pass(&self, limit: Ticket) {
         let mut inside = self.lock();
-        while let Some(ticket) = inside.waiting.call(self.start.elapsed()) {
-            let rung = inside.bells.remove(&ticket).map(|bell| bell.send(()));
+        while let Some(ticket) = inside.waiting.call_before(limit, self.start.elapsed()) {
+            let rung = inside.bells.remove(&ticket).map(|bell| bell.send(limit));
             if rung == Some(Ok(())) {
                 return;
             }
@@ -136,8 +141,27 @@ mod tests {
         assert_eq!(third, Err(Reason::QueueFull));
         room.call();
         drop(first);
-        assert_eq!(second.await, Ok(()));
+        assert!(second.await.is_ok());
         assert_eq!(room.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_use_it_passes_it_on_but_not_in_a_circle() {
+        let room = WaitingRoom::default();
+        room.resize(3, Duration::from_secs(60));
+        let wait = || Box::pin(room.wait(false, Duration::from_secs(60), || false));
+        let (mut first, mut second) = (wait(), wait());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(cx).is_pending());
+        assert!(second.as_mut().poll(cx).is_pending());
+        room.call();
+        let called = first.await.unwrap();
+        let mut again = wait();
+        assert!(again.as_mut().poll(cx).is_pending());
+        room.pass(called);
+        let called = second.await.unwrap();
+        room.pass(called);
+        assert!(again.as_mut().poll(cx).is_pending());
     }
 
     /// The only one at the endpoint leaves it between another's look and his wait.
@@ -147,7 +171,7 @@ mod tests {
         room.resize(2, Duration::from_secs(60));
         room.call();
         let waited = room.wait(false, Duration::from_secs(60), || true).await;
-        assert_eq!(waited, Ok(()));
+        assert!(waited.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
