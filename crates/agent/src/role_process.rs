@@ -471,7 +471,11 @@ impl Actor {
             tokio::select! {
                 _ = old.running.exited() => {}
                 () = tokio::time::sleep(LEAVE) => {}
-                () = told_to(&mut stopped) => {}
+                // Open requests have as long as those of the one that serves.
+                () = async {
+                    told_to(&mut stopped).await;
+                    tokio::time::sleep(DRAIN).await;
+                } => {}
             }
             old.running.stop(Duration::from_secs(1)).await;
         });
