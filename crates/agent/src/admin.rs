@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use balancer::snapshot::{Explanation, Override, Question, Wish};
+use balancer::snapshot::{Change, Explanation, Override, Question, Wish};
 use monitor::events::EventLog;
 use monitor::status::SiteStatus;
 use process::message::About;
@@ -173,24 +173,20 @@ impl IntoResponse for Refused {
 /// What somebody wants of an endpoint.
 async fn endpoint(
     State(admin): State<Admin>,
-    Json(wish): Json<Override>,
-) -> Result<StatusCode, Refused> {
-    let change = Override {
-        at_ms: now_ms(),
-        ..wish
-    };
-    let mut what = format!("endpoint {}/{}: ", change.backend, change.endpoint);
-    what.push_str(match change.admin {
+    Json(change): Json<Change>,
+) -> Result<Json<Override>, Refused> {
+    let wanted = admin.balancers()?.wish(change).await?;
+    let mut what = format!("endpoint {}/{}: ", wanted.backend, wanted.endpoint);
+    what.push_str(match wanted.admin {
         Wish::Ready => "ready",
         Wish::Drain => "drained: no new visitors",
         Wish::Maintenance => "in maintenance: no requests",
     });
-    if let Some(weight) = change.weight {
+    if let Some(weight) = wanted.weight {
         what.push_str(&format!(", weight {weight}"));
     }
-    admin.balancers()?.wish(change).await?;
     admin.tell("endpoint-changed", what);
-    Ok(StatusCode::OK)
+    Ok(Json(wanted))
 }
 
 async fn explain(

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use balancer::snapshot::{Explanation, Override, Question, Snapshot};
+use balancer::snapshot::{Change, Explanation, Override, Question, Snapshot};
 use certs::local::Local;
 use cluster::{Cluster, Secrets, keys};
 use site::name::ServerName;
 use site::target::Target;
 use site::target::balancer::{BalancerTarget, CertificateFiles, ListenerMode};
 use site::{Ground, Site};
+use telemetry::wall_clock::now_ms;
 use tokio::sync::{Mutex, watch};
 
 use crate::listeners::{self, Door};
@@ -101,8 +102,9 @@ impl Balancers {
         })
     }
 
-    /// Keeps what is wanted of an endpoint and tells every balancer.
-    pub(crate) async fn wish(&self, change: Override) -> Result<(), UpError> {
+    /// Keeps what is wanted of an endpoint and tells every balancer. The value is all that is wanted of it
+    /// now.
+    pub(crate) async fn wish(&self, change: Change) -> Result<Override, UpError> {
         let mut list = self.list.lock().await;
         let known = list.iter().flat_map(|told| &told.snapshot.target.backends);
         let mut of = known.filter(|backend| backend.name == change.backend);
@@ -115,7 +117,8 @@ impl Balancers {
         let entry = self.cluster.get(keys::BALANCER_ENDPOINTS).await;
         let version = entry.map_err(|e| plain(&e))?.map(|entry| entry.version);
         let mut overrides = self.overrides().await;
-        Override::apply(&mut overrides, change);
+        let wanted = Override::merged(&overrides, change, now_ms());
+        Override::apply(&mut overrides, wanted.clone());
         let value = serde_json::to_string(&overrides).map_err(|e| plain(&e))?;
         let put = self
             .cluster
@@ -126,7 +129,7 @@ impl Balancers {
             snapshot.overrides.clone_from(&overrides);
             told.change(snapshot).await?;
         }
-        Ok(())
+        Ok(wanted)
     }
 
     /// Takes another site file into force, as far as it is about the balancers. The value says what was
@@ -189,6 +192,15 @@ impl Balancers {
         Ok(done)
     }
 
+    /// The balancers have ended.
+    pub(crate) async fn leave(&self) {
+        for told in self.list.lock().await.iter() {
+            told.doors
+                .iter()
+                .for_each(|door| listeners::leave(&door.bind));
+        }
+    }
+
     /// What a request would get, as the first balancer sees it.
     pub(crate) async fn explain(&self, question: &Question) -> Result<Explanation, UpError> {
         let list = self.list.lock().await;
@@ -230,7 +242,12 @@ impl Told {
         };
         let replaced = self.asker.replace(by).await;
         replaced.map_err(|why| refused(&self.server, &why))?;
-        self.doors = doors;
+        let former = std::mem::replace(&mut self.doors, doors);
+        for door in former {
+            if !self.doors.iter().any(|kept| kept.bind == door.bind) {
+                listeners::leave(&door.bind);
+            }
+        }
         self.remember(snapshot, value);
         Ok(())
     }

@@ -66,6 +66,16 @@ pub(crate) fn bind(target: &mut Target) -> Result<Vec<Listeners>, ListenError> {
     Ok(all)
 }
 
+/// Takes the file of a socket away that nobody listens on any more.
+pub(crate) fn leave(bind: &Bind) {
+    if let Bind::Unix(path) = bind
+        && let Err(e) = std::fs::remove_file(path)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{}: {e}", path.display());
+    }
+}
+
 /// The sockets of a balancer; those of `known` are taken over.
 pub(crate) fn doors(
     balancer: &mut BalancerTarget,

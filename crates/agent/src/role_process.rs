@@ -198,7 +198,7 @@ impl Asker {
 
     /// A new snapshot: in force when this returns, or refused with the reason.
     pub(crate) async fn change(&self, value: serde_json::Value) -> Result<(), String> {
-        self.order(Question::Change(value), ANSWER).await
+        self.order(Question::Change(value), CALL).await
     }
 
     /// Another process: it serves when this returns, and the old one finishes what it began.
@@ -436,7 +436,10 @@ impl Actor {
             version: self.version,
             value: snapshot,
         };
-        self.send(&mut live.sender, &message).await;
+        if let Err(why) = live.sender.send(&message).await {
+            live.running.stop(Duration::ZERO).await;
+            return Err(why.to_string());
+        }
         let serves = async {
             while let Some(message) = live.messages.recv().await {
                 match message {
@@ -471,7 +474,11 @@ impl Actor {
             tokio::select! {
                 _ = old.running.exited() => {}
                 () = tokio::time::sleep(LEAVE) => {}
-                () = told_to(&mut stopped) => {}
+                // Open requests have as long as those of the one that serves.
+                () = async {
+                    told_to(&mut stopped).await;
+                    tokio::time::sleep(DRAIN).await;
+                } => {}
             }
             old.running.stop(Duration::from_secs(1)).await;
         });
@@ -502,7 +509,10 @@ impl Actor {
                     if let (Ok(()), Some(value)) = (changed, value) {
                         self.version += 1;
                         let message = ToRole::Snapshot { version: self.version, value };
-                        self.send(sender, &message).await;
+                        if let Err(e) = sender.send(&message).await {
+                            let (version, why) = (self.version, e.to_string());
+                            self.take(FromRole::Refused { version, why }, running.pid);
+                        }
                     }
                 }
                 Some((question, reply)) = self.questions.recv() => {
@@ -514,9 +524,11 @@ impl Actor {
                         Question::OfItsOwn(value) => ToRole::Question { id, value },
                         Question::Change(value) => {
                             self.version += 1;
-                            changes.insert(self.version, reply);
                             let message = ToRole::Snapshot { version: self.version, value };
-                            self.send(sender, &message).await;
+                            match sender.send(&message).await {
+                                Ok(()) => drop(changes.insert(self.version, reply)),
+                                Err(e) => drop(reply.send(e.to_string())),
+                            }
                             continue;
                         }
                         Question::Replace(by) => return Over::Replace(by, reply),

@@ -77,9 +77,14 @@ impl Gate {
         }
     }
 
+    /// As far as its networks go.
+    pub fn lets_in(&self, client: IpAddr) -> bool {
+        !self.deny.contains(client) && (self.for_all || self.allow.contains(client))
+    }
+
     /// `now`: since any moment before the first call, by a clock that does not go back.
     pub fn admit(&self, client: IpAddr, fields: Fields<'_, '_>, now: Duration) -> Admission {
-        if self.deny.contains(client) || !self.for_all && !self.allow.contains(client) {
+        if !self.lets_in(client) {
             return Admission::Refuse {
                 reason: Reason::Denied,
                 retry_after: None,

@@ -63,9 +63,11 @@ fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        205 => "Reset Content",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
@@ -128,6 +130,9 @@ pub(crate) fn write(answer: &Answer, manner: &Manner<'_>, out: &mut Vec<u8>) {
         Content::Location(_) => ("text/plain; charset=utf-8", String::new()),
         Content::Text(text) => ("text/plain; charset=utf-8", text.clone()),
     };
+    // RFC 9110 sections 6.4.1 and 15.3.6: a client would take what follows for its next answer.
+    let body = if status == 205 { String::new() } else { body };
+    let bodiless = matches!(status, 204 | 304);
     let retry = match (answer.retry_after, status) {
         (Some(retry), _) => Some(retry),
         (None, 503) => Some(SOON),
@@ -136,7 +141,7 @@ pub(crate) fn write(answer: &Answer, manner: &Manner<'_>, out: &mut Vec<u8>) {
     // Writing to a Vec cannot fail.
     write!(out, "HTTP/1.1 {status} {phrase}\r\n").unwrap_or_default();
     // RFC 9110 section 8.6: 204 has none.
-    if status != 204 {
+    if !bodiless {
         write!(
             out,
             "Content-Type: {kind}\r\nContent-Length: {}\r\n",
@@ -164,7 +169,7 @@ pub(crate) fn write(answer: &Answer, manner: &Manner<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Connection: close\r\n");
     }
     write!(out, "X-Request-Id: {}\r\n\r\n", manner.request_id).unwrap_or_default();
-    if !answer.is_head && status != 204 {
+    if !answer.is_head && !bodiless {
         out.extend_from_slice(body.as_bytes());
     }
 }
@@ -177,4 +182,43 @@ fn page(status: u16, phrase: &str, reason: Reason, request_id: &str) -> String {
          <h1>{phrase}</h1><p>{}</p><small>{status} · {request_id}</small>\n",
         sentence(status, reason)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_stands_behind_a_head_that_has_no_body() {
+        let written = |status: u16| {
+            let answer = Answer {
+                status,
+                reason: Reason::Answered,
+                content: Content::Text("hello".to_owned()),
+                retry_after: None,
+                fault: None,
+                keep: true,
+                is_head: false,
+            };
+            let manner = Manner {
+                request_id: "abc",
+                reason_header: false,
+                hsts: None,
+                page: None,
+            };
+            let mut out = Vec::new();
+            write(&answer, &manner, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let length = head
+                .lines()
+                .find_map(|l| l.strip_prefix("Content-Length: "));
+            (length.map(str::to_owned), body.to_owned())
+        };
+        let nothing = String::new;
+        assert_eq!(written(200), (Some("5".to_owned()), "hello".to_owned()));
+        assert_eq!(written(204), (None, nothing()));
+        assert_eq!(written(205), (Some("0".to_owned()), nothing()));
+        assert_eq!(written(304), (None, nothing()));
+    }
 }

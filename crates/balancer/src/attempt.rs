@@ -49,14 +49,7 @@ pub(crate) async fn attempt(
     let index = place.index;
     let asked = ask(exchange, backend, prepared, index, over, request).await;
     drop(place);
-    judge(
-        exchange,
-        backend,
-        prepared.backend,
-        index,
-        &asked,
-        started.elapsed(),
-    );
+    judge(exchange, backend, index, &asked, started.elapsed());
     asked
 }
 
@@ -64,12 +57,11 @@ pub(crate) async fn attempt(
 pub(crate) fn failed(
     exchange: &Exchange<'_>,
     backend: &Backend,
-    number: usize,
     index: usize,
     failed: Failed,
 ) -> Result<Outcome, Failed> {
     let asked = Err(failed);
-    judge(exchange, backend, number, index, &asked, Duration::ZERO);
+    judge(exchange, backend, index, &asked, Duration::ZERO);
     asked
 }
 
@@ -77,7 +69,6 @@ pub(crate) fn failed(
 fn judge(
     exchange: &Exchange<'_>,
     backend: &Backend,
-    number: usize,
     index: usize,
     asked: &Result<Outcome, Failed>,
     took: Duration,
@@ -104,7 +95,7 @@ fn judge(
     if failed {
         load.failed(micros, now_ms);
         endpoint.counters.failures.fetch_add(1, Relaxed);
-        worker.failed(backend, number, index);
+        worker.failed(backend, index);
     } else {
         load.answered(micros, now_ms);
         if backend.target.ejection.is_some() {

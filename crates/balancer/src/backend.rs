@@ -11,12 +11,12 @@ use http::counts::Counts;
 use http::shared_idle::{Keep, SharedIdle};
 use http::tls::connect::{Authorities, Terms};
 use http::tls::{self, Alpn, Connector, TlsError, Version};
-use site::target::balancer::{BackendTarget, Bind, EndpointTls, Protocol};
+use site::target::balancer::{Ask, BackendTarget, Bind, EndpointTls, Protocol};
 
 use crate::breaker::Open;
 use crate::budget::Budget;
 use crate::choose::load::Load;
-use crate::choose::{Ask, Choice, Condition, Pool, slow_start};
+use crate::choose::{self, Choice, Condition, Pool, slow_start};
 use crate::health::judge;
 use crate::outlier::Tally;
 use crate::snapshot::{Override, Wish};
@@ -122,6 +122,13 @@ impl Backend {
             now_ms,
         } = *means;
         let mut target = target.clone();
+        // Connections that were opened in another way are not used again: without TLS, say.
+        let same_way = former.is_some_and(|former| {
+            let former = &former.target;
+            (&former.tls, former.protocol, former.proxy_protocol)
+                == (&target.tls, target.protocol, target.proxy_protocol)
+        });
+        let new_idle = || Arc::new(SharedIdle::new(Keep::default(), threads, Instant::now()));
         let (mut endpoints, mut loads) = (Vec::new(), Vec::new());
         for endpoint in &mut target.endpoints {
             let address = match &endpoint.address {
@@ -146,15 +153,21 @@ impl Backend {
                     known.known.clone(),
                     Arc::clone(&known.counters),
                     Arc::clone(load),
-                    Arc::clone(&known.idle),
+                    match same_way {
+                        true => Arc::clone(&known.idle),
+                        false => new_idle(),
+                    },
                 ),
                 None => (
                     Known::new(now_ms),
                     Arc::new(Counters::new(threads)),
                     Arc::default(),
-                    Arc::new(SharedIdle::new(Keep::default(), threads, Instant::now())),
+                    new_idle(),
                 ),
             };
+            if target.health.ask == Ask::Nothing {
+                now.unasked(now_ms);
+            }
             let admin = wish.map_or(Admin::Ready, |wish| match wish.admin {
                 Wish::Ready => Admin::Ready,
                 Wish::Drain => Admin::Drain,
@@ -214,8 +227,20 @@ impl Backend {
 
     /// The same with something else known of one endpoint.
     pub(crate) fn with(&self, index: usize, now_ms: u64, change: impl FnOnce(&mut Known)) -> Self {
+        self.with_all(now_ms, std::iter::once((index, change)))
+    }
+
+    /// The same of several: what is costly is done once.
+    pub(crate) fn with_all<C: FnOnce(&mut Known)>(
+        &self,
+        now_ms: u64,
+        changes: impl Iterator<Item = (usize, C)>,
+    ) -> Self {
         let mut endpoints = self.endpoints.clone();
-        if let Some(endpoint) = endpoints.get_mut(index) {
+        for (index, change) in changes {
+            let Some(endpoint) = endpoints.get_mut(index) else {
+                continue;
+            };
             let took = endpoint.standing.takes_new;
             change(&mut endpoint.known);
             endpoint.standing = endpoint.known.standing();
@@ -265,7 +290,7 @@ impl Backend {
     }
 
     fn look(&self, worker: &Worker, wanted: Wanted<'_>, turn: u64) -> Choice {
-        let ask = Ask {
+        let ask = choose::Ask {
             turn,
             random: worker.random(),
             key: wanted.key,
@@ -348,6 +373,18 @@ impl Known {
         }
     }
 
+    /// Nobody asks any more: what was found last says nothing.
+    fn unasked(&mut self, now_ms: u64) {
+        if self.health == judge::State::Unknown {
+            return;
+        }
+        if !self.health.takes_requests() {
+            self.taking_ms = now_ms;
+        }
+        (self.health, self.health_ms) = (judge::State::Unknown, now_ms);
+        "not asked any more".clone_into(&mut self.reason);
+    }
+
     fn standing(&self) -> Standing {
         let (admin, health) = ((self.admin, self.admin_ms), (self.health, self.health_ms));
         standing(admin, health, self.ejected)
@@ -372,5 +409,63 @@ impl Counters {
             failures: AtomicU64::new(0),
             tally: Tally::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepare::tests::{state, state_after};
+    use crate::state::State;
+
+    fn site(more: &str) -> String {
+        format!(
+            "[balancer]\n[backends.app]\nendpoints = [\"192.0.2.1:80\", \"192.0.2.2:80\"]\n{more}\n"
+        )
+    }
+
+    fn first(state: &State) -> &Endpoint {
+        &state.backends[0].endpoints[0]
+    }
+
+    /// An operator who takes a wrong check out of the site file wants the endpoint back.
+    #[test]
+    fn who_is_not_asked_any_more_is_not_down() {
+        let before = state(&site(""));
+        let down = before.backends[0].with(0, 1, |known| known.health = judge::State::Down);
+        let before = before.with_backend(0, down);
+        assert_eq!(first(&before).standing.why, Why::Down);
+        let same = state_after(&site(""), Some(&before));
+        assert_eq!(first(&same).standing.why, Why::Down);
+        let unasked = site("health = { kind = \"none\" }");
+        let after = state_after(&unasked, Some(&before));
+        assert_eq!(first(&after).standing.why, Why::NotAskedYet);
+        assert!(first(&after).standing.takes_new);
+    }
+
+    #[test]
+    fn many_changes_are_one() {
+        let before = state(&site(""));
+        let down = |index: usize| (index, |known: &mut Known| known.health = judge::State::Down);
+        let after = before.backends[0].with_all(1, [down(0), down(1), down(7)].into_iter());
+        assert!(after.endpoints.iter().all(|e| e.standing.why == Why::Down));
+    }
+
+    #[test]
+    fn connections_are_kept_as_long_as_they_are_opened_in_the_same_way() {
+        let before = state(&site(""));
+        let kept = |more: &str| {
+            let after = state_after(&site(more), Some(&before));
+            assert!(Arc::ptr_eq(
+                &first(&after).counters,
+                &first(&before).counters
+            ));
+            Arc::ptr_eq(&first(&after).idle, &first(&before).idle)
+        };
+        assert!(kept(""));
+        assert!(kept("max-requests = 7"));
+        assert!(!kept("tls = {}"));
+        assert!(!kept("proxy-protocol = \"v2\""));
+        assert!(!kept("protocol = \"h2\""));
     }
 }

@@ -223,8 +223,7 @@ impl Exchange<'_> {
                 }
                 Err(failed) => {
                     request.was_sent();
-                    let number = prepared.backend;
-                    (index, attempt::failed(self, backend, number, index, failed))
+                    (index, attempt::failed(self, backend, index, failed))
                 }
             };
             let Failed { fault, reused } = match asked {
@@ -317,6 +316,8 @@ impl Exchange<'_> {
 fn hedges(backend: &Backend, prepared: &Prepared, attempts: u32) -> Option<Duration> {
     let after = backend.target.retries.hedge_after?.0;
     let plain = prepared.is_read && !prepared.has_body && prepared.upgrade.is_none();
+    // What a bound visitor has left with his endpoint no other has.
+    let plain = plain && prepared.bound.is_none();
     (plain && attempts == 1).then_some(after)
 }
 

@@ -6,10 +6,12 @@ use site::target::balancer::Bind;
 
 use crate::backend::Backend;
 use crate::choose::{Ask, Choice, hash};
+use crate::prepare::INTERNAL;
 use crate::route::{Candidate, Facts, Scratch};
 use crate::rules::Does;
 use crate::snapshot::{Explanation, Question, Step};
 use crate::state::{State, Way};
+use crate::sticky::Bound;
 
 pub(crate) fn answer(state: &State, question: &Question) -> Explanation {
     let Question::Explain {
@@ -65,6 +67,15 @@ pub(crate) fn answer(state: &State, question: &Question) -> Explanation {
             return Explanation { steps };
         }
     };
+    if facts.path.bytes.starts_with(INTERNAL) {
+        let why = "a path between balancer and web servers";
+        step(
+            "request",
+            "404, internal-path".to_owned(),
+            vec![why.to_owned()],
+        );
+        return Explanation { steps };
+    }
     let candidates = state.rules.table.explain(&facts);
     let reason = |candidate: &Candidate| match &candidate.miss {
         None => format!("{} takes it", candidate.name),
@@ -88,6 +99,11 @@ pub(crate) fn answer(state: &State, question: &Question) -> Explanation {
         return Explanation { steps };
     };
     step("route", route.name.to_string(), because);
+    if !route.gate.lets_in(*client) {
+        let why = format!("the route's `allow` and `deny` do not let {client} in");
+        step("access", "403, denied".to_owned(), vec![why]);
+        return Explanation { steps };
+    }
     match &route.does {
         Does::Redirect(redirect) => {
             step(
@@ -116,7 +132,12 @@ pub(crate) fn answer(state: &State, question: &Question) -> Explanation {
                 );
                 let uses = format!("requests go to {}", backend.pool.mode());
                 step("backend", backend.target.name.clone(), vec![uses]);
-                let (found, because) = endpoint(backend, key);
+                let sticky = backend.sticky.as_ref();
+                let bound = sticky.and_then(|sticky| match sticky.bound(facts.fields) {
+                    Bound::To(endpoint) => Some(endpoint),
+                    Bound::No(_) => None,
+                });
+                let (found, because) = endpoint(backend, key, bound);
                 step("endpoint", found, because);
             }
         }
@@ -158,7 +179,7 @@ fn listener(state: &State, scheme: &str) -> (String, Vec<String>) {
     }
 }
 
-fn endpoint(backend: &Backend, key: u64) -> (String, Vec<String>) {
+fn endpoint(backend: &Backend, key: u64, bound: Option<usize>) -> (String, Vec<String>) {
     let ask = Ask {
         turn: backend.kept.turn.load(std::sync::atomic::Ordering::Relaxed),
         random: 0,
@@ -166,13 +187,18 @@ fn endpoint(backend: &Backend, key: u64) -> (String, Vec<String>) {
         now_ms: 0,
         open: backend.kept.open.count(),
         tried: &[],
-        bound: None,
+        bound,
     };
     let found = match backend.pool.choose(&ask, &backend.loads) {
-        Choice::Endpoint(index) => backend
-            .endpoints
-            .get(index)
-            .map_or_else(String::new, |endpoint| format!("{} is next", endpoint.name)),
+        Choice::Endpoint(index) => {
+            backend
+                .endpoints
+                .get(index)
+                .map_or_else(String::new, |endpoint| match bound == Some(index) {
+                    true => format!("{}, as the visitor's cookie says", endpoint.name),
+                    false => format!("{} is next", endpoint.name),
+                })
+        }
         Choice::Full => "none has room: it would wait in the queue".to_owned(),
         Choice::Nobody => "none: 503, no-endpoint".to_owned(),
     };
@@ -187,4 +213,37 @@ fn endpoint(backend: &Backend, key: u64) -> (String, Vec<String>) {
         because.push(format!("and {} more", backend.endpoints.len() - CANDIDATES));
     }
     (found, because)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepare::tests::state;
+
+    #[test]
+    fn who_is_kept_out_is_told_so() {
+        let state = state(
+            r#"
+[balancer]
+[backends.app]
+endpoints = ["192.0.2.1:80"]
+[[routes]]
+path-prefix = "/admin"
+backend = "app"
+allow = ["192.0.2.0/24"]
+"#,
+        );
+        let last = |path: &str, client: &str| {
+            let question = Question::Explain {
+                url: format!("http://www.foobar.com{path}"),
+                method: "GET".to_owned(),
+                headers: Vec::new(),
+                client: client.parse().unwrap(),
+            };
+            answer(&state, &question).steps.pop().unwrap().found
+        };
+        assert_eq!(last("/admin", "192.0.2.9"), "192.0.2.1:80 is next");
+        assert_eq!(last("/admin", "198.51.100.9"), "403, denied");
+        assert_eq!(last("/.mainstay/x", "192.0.2.9"), "404, internal-path");
+    }
 }

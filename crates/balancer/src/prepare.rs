@@ -20,7 +20,7 @@ use crate::pattern::Groups;
 use crate::reason::Reason;
 use crate::redirect::{self, goes_to_https, to_https};
 use crate::route::facts::{host, split};
-use crate::route::{Facts, Matched, Scratch};
+use crate::route::{Facts, Matched, Scratch, path};
 use crate::rules::{Does, Forward, Route};
 use crate::state::State;
 use crate::sticky::Bound;
@@ -28,7 +28,7 @@ use crate::trace::Trace;
 use crate::trusted::{self, Origin};
 
 /// Paths of our own between balancer and web server; not for visitors.
-const INTERNAL: &[u8] = b"/.mainstay/";
+pub(crate) const INTERNAL: &[u8] = b"/.mainstay/";
 
 /// What the rest of an exchange needs to know of a request.
 #[derive(Debug)]
@@ -87,7 +87,17 @@ pub(crate) struct Room {
     path: Vec<u8>,
 }
 
+/// Bytes of a request that are kept room for: a head, and a body that is read with it.
+const KEPT: usize = http::limits::BODY_BUFFER;
+
 impl Line {
+    /// When it is not used for a while: a body kept for another try may be larger by far.
+    pub(crate) fn shrink(&mut self) {
+        if self.room.outgoing.capacity() > KEPT {
+            self.room.outgoing = Vec::new();
+        }
+    }
+
     /// Before a request is read.
     pub(crate) fn clear(&mut self) {
         self.method.clear();
@@ -358,6 +368,10 @@ impl Request<'_> {
         };
         let bad = |_| self.refuse(Reason::BadRequestHost);
         let target = self.target_for_endpoint(facts, matched, forward, path);
+        // A route that cuts a prefix off must not make such a path of another one.
+        if forward.rewriting.is_some() && is_internal(target) {
+            return Err(self.refuse(Reason::InternalPath));
+        }
         let upgrade = traits::upgrade(&self.head);
         let keeps_trace = self.head.fields.get("traceparent").is_some() && {
             let trace = Trace::of(self.head.fields, [0; 3]);
@@ -487,6 +501,12 @@ impl Request<'_> {
             }
         }
     }
+}
+
+fn is_internal(target: &str) -> bool {
+    let mut scratch = Vec::new();
+    path::normal(split(target).0.as_bytes(), &mut scratch)
+        .is_ok_and(|path| path.bytes.starts_with(INTERNAL))
 }
 
 fn is_trace(name: &str) -> bool {

@@ -2,6 +2,7 @@
 //! first is listened to (`hedge` says when). The other connection is closed: what it would still say is
 //! of no use.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,27 @@ pub(crate) async fn race<'b>(
     }
     let second = match second(exchange, backend, prepared, &one.place, after, since) {
         None => None,
-        Some(place) => start(exchange, backend, prepared.backend, request, place)
-            .await
-            .ok(),
+        Some(place) => {
+            let number = prepared.backend;
+            let mut start = pin!(start(exchange, backend, number, request, place));
+            // The first may answer while nobody answers at the second. Biased: when the second's time to
+            // connect is over, that is not the first's.
+            tokio::select! {
+                biased;
+                started = &mut start => started.ok(),
+                begun = client::begins(&mut one.upstream, deadline) => match begun {
+                    Ok(()) => return Ok(one),
+                    Err(fault) => {
+                        let Ok(mut two) = start.await else {
+                            return Err(failed(fault));
+                        };
+                        deadline.set(patience);
+                        let begun = client::begins(&mut two.upstream, deadline).await;
+                        return begun.map(|()| two).map_err(|_| failed(fault));
+                    }
+                },
+            }
+        }
     };
     deadline.set(patience);
     let Some(mut two) = second else {

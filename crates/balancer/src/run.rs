@@ -1,6 +1,7 @@
 //! The process: takes its sockets, starts the threads, and obeys the control connection. This thread
 //! alone changes the state that the others read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,12 @@ use http::workers::{self, Crew};
 use process::message::About;
 use process::role::{self, Control, Inherit, Inherited, Order, RoleError, Voice};
 use process::snapshot::Shared;
+use site::target::balancer::Ask;
 use telemetry::Severity;
 use telemetry::wall_clock::now_ms;
 use tokio::sync::mpsc;
 
+use crate::backend::Known;
 use crate::ejections::Ejections;
 use crate::explain;
 use crate::hash::Seed;
@@ -56,8 +59,11 @@ struct Balancer {
 #[derive(Debug)]
 pub(crate) enum News {
     Probed(Probed),
-    /// An endpoint (its backend's index and its own) has failed so often that it may have to be put out.
-    Failing(usize, usize),
+    /// An endpoint has failed so often that it may have to be put out.
+    Failing {
+        backend: String,
+        endpoint: String,
+    },
 }
 
 async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
@@ -87,8 +93,12 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
         }
     };
     let mut balancer = Balancer::start(state, lasting, &doors, news, control.voice())?;
+    // The threads have theirs. One more would keep a listener open that nobody accepts from, when this
+    // process drains and its successor has it no longer.
+    drop(doors);
     control.ready().await;
     let mut parent = true;
+    let mut heard = Vec::new();
     let mut sweep = tokio::time::Instant::now() + SWEEP;
     loop {
         tokio::select! {
@@ -106,7 +116,8 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
                 // Traffic goes on from the last snapshot.
                 Order::ParentGone => parent = false,
             },
-            Some(news) = told.recv() => balancer.take(news),
+            // All there is: with a thousand endpoints, a change costs more than it takes them to change.
+            1.. = told.recv_many(&mut heard, QUEUE) => balancer.take(&mut heard),
             () = balancer.grown() => balancer.grow(),
             () = tokio::time::sleep_until(sweep) => {
                 balancer.sweep();
@@ -177,29 +188,53 @@ impl Balancer {
         Ok(())
     }
 
-    fn take(&mut self, news: News) {
-        match news {
-            News::Probed(probed) => self.probed(&probed),
-            News::Failing(backend, endpoint) => self.failing(backend, endpoint),
+    fn take(&mut self, heard: &mut Vec<News>) {
+        let mut probed = Vec::new();
+        for news in heard.drain(..) {
+            match news {
+                News::Probed(result) => probed.push(result),
+                News::Failing { backend, endpoint } => self.failing(&backend, &endpoint),
+            }
+        }
+        self.probed(&probed);
+    }
+
+    /// Takes up changes of health and says so.
+    fn probed(&self, results: &[Probed]) {
+        let (state, ms) = (self.shared.load(), now_ms());
+        let mut changes: BTreeMap<usize, Vec<(usize, &Probed)>> = BTreeMap::new();
+        for result in results {
+            let Some((index, endpoint)) = state.find(&result.backend, &result.endpoint) else {
+                continue;
+            };
+            // Not what was on its way when the checks were taken out of the site file.
+            let backend = state.backends.get(index);
+            if backend.is_some_and(|backend| backend.target.health.ask != Ask::Nothing) {
+                changes.entry(index).or_default().push((endpoint, result));
+            }
+        }
+        for (index, changes) in changes {
+            let state = self.shared.load();
+            let Some(backend) = state.backends.get(index) else {
+                continue;
+            };
+            let of_each = changes.iter().map(|(endpoint, result)| {
+                let change = |known: &mut Known| {
+                    known.health = result.state;
+                    known.health_ms = ms;
+                    known.reason.clone_from(&result.reason);
+                };
+                (*endpoint, change)
+            });
+            let changed = backend.with_all(ms, of_each);
+            self.shared.store(state.with_backend(index, changed));
+            for (_, result) in changes {
+                self.tell(result);
+            }
         }
     }
 
-    /// Takes up a change of health and says so.
-    fn probed(&self, result: &Probed) {
-        let state = self.shared.load();
-        let Some((index, endpoint)) = state.find(&result.backend, &result.endpoint) else {
-            return;
-        };
-        let Some(backend) = state.backends.get(index) else {
-            return;
-        };
-        let ms = now_ms();
-        let changed = backend.with(endpoint, ms, |known| {
-            known.health = result.state;
-            known.health_ms = ms;
-            known.reason.clone_from(&result.reason);
-        });
-        self.shared.store(state.with_backend(index, changed));
+    fn tell(&self, result: &Probed) {
         let up = result.state.takes_requests();
         let (severity, kind) = match up {
             true => (Severity::Info, "endpoint-up"),
@@ -215,9 +250,11 @@ impl Balancer {
     }
 
     /// An endpoint has failed many requests in a row: it is put out, unless too few would be left.
-    fn failing(&mut self, index: usize, endpoint: usize) {
+    fn failing(&mut self, backend: &str, endpoint: &str) {
         let state = self.shared.load();
-        if let Some(backend) = state.backends.get(index) {
+        if let Some((index, endpoint)) = state.find(backend, endpoint)
+            && let Some(backend) = state.backends.get(index)
+        {
             let changes = self.ejections.failing(backend, endpoint);
             self.eject(index, &changes);
         }

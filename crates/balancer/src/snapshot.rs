@@ -34,6 +34,24 @@ pub struct Override {
     pub weight: Option<u16>,
 }
 
+/// A change of it. What it does not name stays as somebody wanted it: an endpoint that is drained and has
+/// died meanwhile does not come back because its weight is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub backend: String,
+    pub endpoint: String,
+    pub admin: Option<Wish>,
+    pub weight: Option<Share>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    OfFile,
+    Wished(u16),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wish {
@@ -45,6 +63,28 @@ pub enum Wish {
 }
 
 impl Override {
+    /// What is wanted of the change's endpoint after it.
+    pub fn merged(all: &[Self], change: Change, now_ms: u64) -> Self {
+        let known = all
+            .iter()
+            .find(|kept| kept.backend == change.backend && kept.endpoint == change.endpoint);
+        let former = known.map_or(Wish::Ready, |known| known.admin);
+        let admin = change.admin.unwrap_or(former);
+        Self {
+            backend: change.backend,
+            endpoint: change.endpoint,
+            at_ms: known
+                .filter(|_| admin == former)
+                .map_or(now_ms, |known| known.at_ms),
+            admin,
+            weight: match change.weight {
+                None => known.and_then(|known| known.weight),
+                Some(Share::OfFile) => None,
+                Some(Share::Wished(weight)) => Some(weight),
+            },
+        }
+    }
+
     /// `change` in place of what was wanted of that endpoint; what wants nothing is not kept.
     pub fn apply(all: &mut Vec<Self>, change: Self) {
         let same = |kept: &Self| kept.backend == change.backend && kept.endpoint == change.endpoint;
@@ -156,5 +196,29 @@ mod tests {
         assert_eq!(kept, [("b", Wish::Ready), ("a", Wish::Maintenance)]);
         Override::apply(&mut all, wish("a", Wish::Ready, None));
         assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn what_a_change_does_not_name_stays() {
+        let change = |admin, weight| Change {
+            backend: "web".to_owned(),
+            endpoint: "a".to_owned(),
+            admin,
+            weight,
+        };
+        let mut all = Vec::new();
+        let mut wanted = |change, now_ms| {
+            let wanted = Override::merged(&all, change, now_ms);
+            Override::apply(&mut all, wanted.clone());
+            (wanted.admin, wanted.weight, wanted.at_ms)
+        };
+        let drained = wanted(change(Some(Wish::Drain), None), 1);
+        assert_eq!(drained, (Wish::Drain, None, 1));
+        let lighter = wanted(change(None, Some(Share::Wished(5))), 2);
+        assert_eq!(lighter, (Wish::Drain, Some(5), 1));
+        let ready = wanted(change(Some(Wish::Ready), None), 3);
+        assert_eq!(ready, (Wish::Ready, Some(5), 3));
+        let of_file = wanted(change(None, Some(Share::OfFile)), 4);
+        assert_eq!(of_file, (Wish::Ready, None, 3));
     }
 }

@@ -47,14 +47,13 @@ pub(crate) async fn serve(
             }
         }
     }
-    let Some((number, backend)) = backend.and_then(|number| Some((number, view.backend(number)?)))
-    else {
+    let Some(backend) = backend.and_then(|number| view.backend(number)) else {
         tracing::debug!("{peer}: nothing for this name");
         return;
     };
     let mut client = Connection::plain(socket, deadline);
     let started = Instant::now();
-    let connected = connect(worker, view, number, backend, &client, peer, destination).await;
+    let connected = connect(worker, view, backend, &client, peer, destination).await;
     let Some((endpoint, place, mut upstream)) = connected else {
         return;
     };
@@ -73,7 +72,6 @@ pub(crate) async fn serve(
 async fn connect<'b>(
     worker: &Worker,
     view: &View,
-    number: usize,
     backend: &'b Backend,
     client: &Connection,
     peer: SocketAddr,
@@ -114,7 +112,7 @@ async fn connect<'b>(
                 drop(place);
                 tracing::debug!("{peer}: endpoint {}: {fault}", endpoint.name);
                 endpoint.counters.failures.fetch_add(1, Relaxed);
-                worker.failed(backend, number, index);
+                worker.failed(backend, index);
             }
         }
         tried.push(index);

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::client::Address;
 use http::counts::Counts;
 use http::deadline::Watch;
 use http::front::{self, Accepted, Listener};
+use http::shared_idle::SharedIdle;
 use http::workers::Place;
 use process::snapshot::Shared;
 use telemetry::access_log::{Exchange, Format};
@@ -39,7 +39,8 @@ pub(crate) struct Worker {
     pub(crate) watch: Rc<Watch>,
     shared: Shared<State>,
     view: RefCell<Rc<View>>,
-    kept: RefCell<HashMap<(String, Address), Rc<Kept>>>,
+    /// By what their endpoint shares with other threads, which lives as long as its connections are good.
+    kept: RefCell<HashMap<*const SharedIdle, Rc<Kept>>>,
     pub(crate) counts: Arc<Counts>,
     /// Its number among the threads: which of the counters of endpoints and routes are its own.
     pub(crate) index: usize,
@@ -185,14 +186,20 @@ impl Worker {
 
     /// An endpoint has failed a request. When that is so often that it may have to be put out, the
     /// control thread is asked.
-    pub(crate) fn failed(&self, backend: &Backend, number: usize, index: usize) {
+    pub(crate) fn failed(&self, backend: &Backend, index: usize) {
         let rules = backend.target.ejection.as_ref();
         let endpoint = backend.endpoints.get(index);
         if let (Some(rules), Some(endpoint)) = (rules, endpoint)
             && endpoint.counters.tally.failed(rules.consecutive)
-            && self.news.try_send(News::Failing(number, index)).is_err()
         {
-            tracing::debug!("too much news at once");
+            // By name: the state in force may be another one by the time this is read.
+            let failing = News::Failing {
+                backend: backend.target.name.clone(),
+                endpoint: endpoint.name.clone(),
+            };
+            if self.news.try_send(failing).is_err() {
+                tracing::debug!("too much news at once");
+            }
         }
     }
 
@@ -204,7 +211,8 @@ impl Worker {
         line
     }
 
-    pub(crate) fn give_back(&self, line: Line) {
+    pub(crate) fn give_back(&self, mut line: Line) {
+        line.shrink();
         let mut lines = self.lines.borrow_mut();
         if lines.len() < LINES {
             lines.push(line);
@@ -222,8 +230,8 @@ impl Worker {
         let mut now = HashMap::new();
         let of_backend = |backend: &Arc<Backend>| {
             let endpoints = backend.endpoints.iter().map(|endpoint| {
-                let key = (backend.target.name.clone(), endpoint.address.clone());
-                let known = former.remove(&key).or_else(|| now.get(&key).cloned());
+                let key = Arc::as_ptr(&endpoint.idle);
+                let known = former.remove(&key);
                 let kept = known.unwrap_or_else(|| Rc::new(Kept::new(&endpoint.idle)));
                 if !endpoint.standing.takes_bound {
                     kept.clear();

@@ -138,8 +138,11 @@ impl Connection {
         } = self;
         let mut left = limit;
         poll_fn(|cx| {
-            if ready!(stream.poll_shutdown(cx)).is_err() {
-                return Poll::Ready(());
+            // TLS writes its farewell, and a client that does not read keeps it waiting.
+            match stream.poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending if !deadline.poll_late(cx) => return Poll::Pending,
+                _ => return Poll::Ready(()),
             }
             loop {
                 let held = buffer.filled().len();

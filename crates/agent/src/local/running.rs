@@ -245,6 +245,10 @@ impl Running {
         self.status.send_modify(|status| status.state = State::Down);
         let mut roles = std::mem::take(&mut self.roles);
         stop_roles(&mut roles, "balancer").await;
+        let balancers = self.balancers.borrow().clone();
+        if let Some(balancers) = balancers {
+            balancers.leave().await;
+        }
         let mut stopping = JoinSet::new();
         for instances in std::mem::take(&mut self.instances) {
             for keeper in instances.keepers {

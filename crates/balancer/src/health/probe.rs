@@ -107,6 +107,7 @@ pub(crate) async fn run(
         let now = subject.borrow_and_update().clone();
         let check = &now.check;
         if check.ask == Ask::Nothing {
+            history = History::default();
             if subject.changed().await.is_err() {
                 return;
             }

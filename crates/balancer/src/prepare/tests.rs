@@ -22,6 +22,11 @@ endpoints = ["192.0.2.1:80"]
 
 /// What a balancer alone with this site file reads.
 pub(crate) fn state(file: &str) -> State {
+    state_after(file, None)
+}
+
+/// The same in the place of another.
+pub(crate) fn state_after(file: &str, former: Option<&State>) -> State {
     let problems = |problems: Vec<site::Problem>| {
         problems.iter().for_each(|problem| eprintln!("{problem}"));
         panic!("{file}")
@@ -52,7 +57,7 @@ pub(crate) fn state(file: &str) -> State {
         threads: 1,
         seed: Seed(1, 2),
     };
-    State::new(snapshot, None, &lasting, 0).unwrap()
+    State::new(snapshot, former, &lasting, 0).unwrap()
 }
 
 fn ask(state: &State, text: &str) -> Result<Prepared, Answer> {
@@ -118,6 +123,24 @@ fn refusals() {
         Err((404, Reason::InternalPath)),
         "however it is spelled"
     );
+    let rewriting = state(&format!(
+        r#"{SITE}
+[[routes]]
+path-prefix = "/old"
+backend = "app"
+replace-prefix = "/"
+"#
+    ));
+    let rewritten = |path: &str| {
+        let text = format!("GET {path} HTTP/1.1\r\n{host}\r\n");
+        ask(&rewriting, &text)
+            .map(|prepared| prepared.outgoing.starts_with(b"GET /a HTTP/1.1"))
+            .map_err(|answer| answer.reason)
+    };
+    assert_eq!(rewritten("/old/a"), Ok(true));
+    for path in ["/old/.mainstay/health", "/old/%2emainstay/./x"] {
+        assert_eq!(rewritten(path), Err(Reason::InternalPath), "{path}");
+    }
     let large = format!("POST / HTTP/1.1\r\n{host}Content-Length: 11\r\n\r\n");
     assert_eq!(check(&large), Err((413, Reason::BodyTooLarge)));
     assert_eq!(

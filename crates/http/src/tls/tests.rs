@@ -17,6 +17,7 @@ use crate::client::{self, Address, Upstream};
 use crate::deadline::Watch;
 use crate::fault::{Fault, Kind, Phase};
 use crate::pool::Pool;
+use crate::server::Connection;
 use crate::shared_idle::{Keep, SharedIdle};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -428,6 +429,32 @@ async fn a_connection_can_be_looked_at_before_tls_begins() {
     exchange(&mut accepted, &mut connected.unwrap())
         .await
         .unwrap();
+}
+
+/// A client that has stopped reading takes no farewell either.
+#[tokio::test]
+async fn who_does_not_read_is_not_waited_for() {
+    let local = tokio::task::LocalSet::new();
+    let test = async {
+        let files = Files::new();
+        let ca = files.authority("ca");
+        let one = files.certificate(&ca, "one", &["foobar.com"]);
+        let config = listen(&listener_terms(vec![one]));
+        let connector = Connector::new(&upstream_terms(&ca, "foobar.com")).unwrap();
+        let (ours, theirs) = meet(&config, &connector).await.unwrap();
+        let watch = Watch::new();
+        let ticking = tokio::task::spawn_local(Rc::clone(&watch).run());
+        let mut client = Connection::new(ours, watch.deadline());
+        let within = Duration::from_millis(50);
+        let written = client.write_all(&vec![b'x'; 64 << 20], within).await;
+        let expected = Fault::client(Phase::ResponseBody, Kind::Timeout);
+        assert_eq!(written.unwrap_err(), expected);
+        let lingering = client.linger(0, within);
+        assert!(tokio::time::timeout(LIMIT, lingering).await.is_ok());
+        drop(theirs);
+        ticking.abort();
+    };
+    local.run_until(test).await;
 }
 
 #[test]

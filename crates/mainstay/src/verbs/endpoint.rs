@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use balancer::snapshot::{Override, Wish};
+use balancer::snapshot::{Change, Override, Share, Wish};
 use monitor::status::{EndpointStatus, SiteStatus};
 
 use crate::admin_client;
@@ -65,9 +65,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
             which,
         } => {
             let weight = match weight.as_str() {
-                "file" => None,
+                "file" => Share::OfFile,
                 text => match text.parse::<u16>() {
-                    Ok(weight) if weight <= 256 => Some(weight),
+                    Ok(weight) if weight <= 256 => Share::Wished(weight),
                     _ => {
                         let what = format!("`{text}` is no weight");
                         return Err(Failure::new(what, "a number from 0 to 256, or `file`").into());
@@ -92,33 +92,28 @@ fn list(which: &Which, json: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// `admin`, `weight`: None for as it is now.
+/// `admin`, `weight`: None for as somebody wanted it before.
 fn wish(
     which: &Which,
     name: &str,
     admin: Option<Wish>,
-    weight: Option<Option<u16>>,
+    weight: Option<Share>,
 ) -> anyhow::Result<()> {
     let state = which.state();
     let status: SiteStatus = admin_client::get(&state, "/status")?;
     let endpoint = find(&status, name)?;
-    let now = match endpoint.standing.as_str() {
-        text if text.starts_with("draining") => Wish::Drain,
-        text if text.starts_with("in maintenance") => Wish::Maintenance,
-        _ => Wish::Ready,
-    };
-    let change = Override {
+    let change = Change {
         backend: endpoint.backend.clone(),
         endpoint: endpoint.name.clone(),
-        at_ms: 0,
-        admin: admin.unwrap_or(now),
-        // A change of the one leaves the other as it is; the weight in force is the file's or a wish.
-        weight: weight.unwrap_or(endpoint.wished_weight),
+        admin,
+        weight,
     };
-    admin_client::post_json(&state, "/endpoint", &change).map(drop)?;
+    let answer = admin_client::post_json(&state, "/endpoint", &change)?;
+    let wanted: Override =
+        serde_json::from_slice(&answer).context("the site's answer cannot be read")?;
     let mut out = std::io::stdout().lock();
-    let (backend, name) = (&change.backend, &change.endpoint);
-    let what = match (change.admin, change.weight) {
+    let (backend, name) = (&wanted.backend, &wanted.endpoint);
+    let what = match (wanted.admin, wanted.weight) {
         (Wish::Ready, None) => "ready".to_owned(),
         (Wish::Ready, Some(weight)) => format!("ready, weight {weight}"),
         (Wish::Drain, _) => "drained: no new visitors".to_owned(),
