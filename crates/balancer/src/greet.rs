@@ -26,7 +26,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) async fn greet(
     worker: Rc<Worker>,
     accepted: Accepted<Rc<str>>,
-) -> Option<(Connection, Peer)> {
+) -> Option<(Connection, Rc<Peer>)> {
     let Accepted {
         mut socket,
         peer,
@@ -76,12 +76,12 @@ pub(crate) async fn greet(
             drop(view);
             let mut client = Connection::plain(socket, deadline);
             if !http2 {
-                return Some((client, peer));
+                return Some((client, Rc::new(peer)));
             }
             // A client may begin with HTTP/2 (RFC 9113 section 3.3): told by its first bytes.
             let (keep_alive, _) = worker.head_times();
             match h2::server::detect(&mut client, keep_alive).await {
-                Spoken::One => Some((client, peer)),
+                Spoken::One => Some((client, Rc::new(peer))),
                 Spoken::Two => two(&worker, client, peer).await,
                 Spoken::Unclear => None,
             }
@@ -96,7 +96,7 @@ pub(crate) async fn greet(
             let client = Connection::new(stream, deadline);
             match is_two {
                 true => two(&worker, client, peer).await,
-                false => Some((client, peer)),
+                false => Some((client, Rc::new(peer))),
             }
         }
     }
