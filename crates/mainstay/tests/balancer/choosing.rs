@@ -95,6 +95,11 @@ fn first_fills_one_after_the_other() {
     for _ in 0..4 {
         assert_eq!(client.get("/").text(), "a");
     }
+    // An answer arrives before its request has left its place.
+    wait("nothing is under way", || {
+        let open = balancer.metric("mainstay_endpoint_open", "endpoint=\"a\"");
+        (open == 0.0).then_some(())
+    });
     let before = a.count();
     let mut clients: Vec<Client> = (0..2).map(|_| balancer.client()).collect();
     for client in &mut clients {
