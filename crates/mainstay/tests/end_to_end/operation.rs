@@ -242,6 +242,60 @@ fn another_process_takes_the_sockets_and_the_old_one_finishes() {
 }
 
 #[test]
+fn a_binary_that_cannot_serve_changes_nothing() {
+    let one = endpoint("one");
+    let site = alone(&[&one], "");
+    let pid = |site: &Site| site.status()["servers"][0]["processes"][0]["pid"].clone();
+    let before = pid(&site);
+    let runtime = agent::state_dir::runtime_of(&site.path().join(".mainstay"));
+    let mut admin =
+        std::os::unix::net::UnixStream::connect(runtime.join(agent::admin::SOCKET)).unwrap();
+    let body = r#"{"program":"/bin/false"}"#;
+    let head =
+        "POST /upgrade HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json";
+    write!(
+        admin,
+        "{head}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    admin.read_to_string(&mut answer).unwrap();
+    assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    assert!(answer.contains("exited with status 1"), "{answer}");
+    assert_eq!(pid(&site), before);
+    assert_eq!(Client::connect(&site.http()).get("/").text(), "one");
+}
+
+#[test]
+fn a_listener_that_is_gone_can_come_back() {
+    let one = endpoint("one");
+    let site = alone(&[&one], "");
+    let socket = site.path().join("second.sock");
+    let more = format!(
+        "[balancer.listeners.second]\nbind = \"unix:{}\"\n",
+        socket.display()
+    );
+    let mut live = websocket(&site.http());
+    for _ in 0..2 {
+        site.write_site_file(&site_file(&[&one], &more));
+        site.ok(&["reload"]);
+        let mut second = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        second.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        second.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("one"), "{answer}");
+        site.write_site_file(&site_file(&[&one], ""));
+        site.ok(&["reload"]);
+        // Nobody listens, though a process with an open connection had it.
+        wait_for("the socket is gone", || {
+            std::os::unix::net::UnixStream::connect(&socket).is_err()
+        });
+    }
+    echoes(&mut live);
+}
+
+#[test]
 fn an_endpoint_is_drained_and_comes_back() {
     let (one, two) = (endpoint("one"), endpoint("two"));
     let site = alone(&[&one, &two], "");
