@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::body::Framing;
 use crate::client::Upstream;
-use crate::copy::Copy;
+use crate::copy::{Copy, CopyFault};
 use crate::server::Connection;
 
 /// Bytes that went each way.
@@ -33,12 +33,12 @@ pub async fn tunnel(
         deadline,
     } = client;
     deadline.set(idle);
+    let mut client_gone = false;
     poll_fn(|cx| {
         let before = up.moved() + down.moved();
         if !up.is_over() {
-            let _pending = up
-                .poll(cx, stream, buffer, &mut upstream.stream)
-                .is_pending();
+            let polled = up.poll(cx, stream, buffer, &mut upstream.stream);
+            client_gone = matches!(polled, Poll::Ready(Err(CopyFault::Source(_))));
         }
         if !down.is_over() {
             let Upstream {
@@ -55,8 +55,9 @@ pub async fn tunnel(
         if down.is_complete() && !down_closed {
             down_closed = stream.poll_shutdown(cx).is_ready();
         }
-        let broken = |copy: &Copy| copy.is_over() && !copy.is_complete();
-        if up.is_over() && down.is_over() || broken(&up) || broken(&down) {
+        // An upstream that takes no more may have said something before: that still goes down.
+        let down_broken = down.is_over() && !down.is_complete();
+        if up.is_over() && down.is_over() || client_gone || down_broken {
             return Poll::Ready(());
         }
         if up.moved() + down.moved() != before {
@@ -72,5 +73,61 @@ pub async fn tunnel(
     Moved {
         to_upstream: up.moved(),
         to_client: down.moved(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::buffer::Buffer;
+    use crate::deadline::Watch;
+    use crate::stream::Stream;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (one, other) = tokio::join!(TcpStream::connect(to), listener.accept());
+        (one.unwrap(), other.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_an_upstream_arrive_though_it_listens_no_more() {
+        let (mut visitor, ours) = pair().await;
+        let (to, mut app) = pair().await;
+        // More than the client's socket takes at once.
+        let words = "last words".repeat(5_000);
+        SockRef::from(&ours).set_send_buffer_size(4 << 10).unwrap();
+        SockRef::from(&visitor)
+            .set_recv_buffer_size(4 << 10)
+            .unwrap();
+        app.write_all(words.as_bytes()).await.unwrap();
+        // Its end is a reset: the next write to it fails.
+        SockRef::from(&app)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        to.readable().await.unwrap();
+        drop(app);
+        visitor.write_all(b"hello?").await.unwrap();
+        ours.readable().await.unwrap();
+        let mut client = Connection::new(Stream::Tcp(ours), Watch::new().deadline());
+        let mut upstream = Upstream {
+            stream: Stream::Tcp(to),
+            buffer: Buffer::new(),
+            reused: false,
+        };
+        let idle = Duration::from_secs(60);
+        let relayed = async {
+            let moved = tunnel(&mut client, &mut upstream, b"101 ".to_vec(), idle).await;
+            drop(client);
+            moved
+        };
+        let mut heard = String::new();
+        let (moved, end) = tokio::join!(relayed, visitor.read_to_string(&mut heard));
+        end.unwrap();
+        assert_eq!(heard.len(), 4 + words.len(), "{moved:?}");
     }
 }
