@@ -185,8 +185,10 @@ impl Exchange<'_> {
                 tried: &tried,
                 has_body: prepared.has_body,
             };
-            let place = match turn(self.worker, backend, wanted).await {
+            let place = match turn(self.worker, backend, wanted, self.client.stream.hung_up()).await
+            {
                 Ok(place) => place,
+                Err(Reason::ClientGone) => return Outcome::client_gone(),
                 Err(reason) => {
                     let mut answer = refusal(reason, prepared, request.has_body());
                     answer.fault = last;

@@ -1,6 +1,7 @@
 //! A connection of a listener with `mode = "tcp"`: bytes are relayed as they are, both ways, to an
 //! endpoint chosen once. Where TLS passes through, its greeting names the backend.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -94,7 +95,7 @@ async fn connect<'b>(
             tried: &tried,
             has_body: false,
         };
-        let place = match turn(worker, backend, wanted).await {
+        let place = match turn(worker, backend, wanted, pending()).await {
             Ok(place) => place,
             Err(reason) => {
                 tracing::debug!("{peer}: backend {}: {reason}", backend.target.name);

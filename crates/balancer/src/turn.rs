@@ -1,5 +1,6 @@
 //! A request's turn: who is asked, after a wait when all have as much to do as they may.
 
+use std::pin::pin;
 use std::time::Instant;
 
 use crate::backend::Backend;
@@ -20,11 +21,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) has_body: bool,
 }
 
-/// A place at an endpoint.
+/// A place at an endpoint. `gone`: the client has lost interest, which matters while it waits.
 pub(crate) async fn turn<'b>(
     worker: &Worker,
     backend: &'b Backend,
     wanted: Wanted<'_>,
+    gone: impl Future<Output = ()>,
 ) -> Result<Place<'b>, Reason> {
     let none = match wanted.tried {
         [] => Reason::NoEndpoint,
@@ -40,6 +42,7 @@ pub(crate) async fn turn<'b>(
         return Ok(Place::taken(backend, index));
     }
     let since = Instant::now();
+    let mut gone = pin!(gone);
     let mut call = None;
     loop {
         match choice {
@@ -56,7 +59,12 @@ pub(crate) async fn turn<'b>(
                 let is_free = || backend.has_room(worker, wanted);
                 let room = &backend.kept.room;
                 let waited = room.wait(wanted.has_body, call, timeout, is_free);
-                call = Some(waited.await?);
+                // In this order: who is in the queue passes on what he was called for.
+                call = tokio::select! {
+                    biased;
+                    called = waited => Some(called?),
+                    () = &mut gone => return Err(Reason::ClientGone),
+                };
                 choice = backend.choose(worker, wanted);
             }
         }

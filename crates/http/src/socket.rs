@@ -6,8 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
@@ -15,6 +16,18 @@ use crate::deadline::Deadline;
 use crate::fault::Kind;
 use crate::limits;
 use crate::stream::Stream;
+
+/// How often a connection with unread bytes is looked at: they would wake us again and again.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until the other side has ended its sending. An error is an end too.
+pub(crate) async fn hung_up<F: Future<Output = io::Result<Ready>>>(ready: impl Fn() -> F) {
+    while let Ok(state) = ready().await
+        && !state.is_read_closed()
+    {
+        tokio::time::sleep(LOOK).await;
+    }
+}
 
 /// What carries it.
 #[derive(Debug)]
@@ -101,6 +114,14 @@ impl Socket {
         self.ahead.advance(count);
         self.ahead.release();
         read.map_ok(|()| count)
+    }
+
+    /// Waits until the other side has ended its sending, whether or not all it sent has been read.
+    pub(crate) async fn hung_up(&self) {
+        match &self.carrier {
+            Carrier::Tcp(stream) => hung_up(|| stream.ready(Interest::READABLE)).await,
+            Carrier::Unix(stream) => hung_up(|| stream.ready(Interest::READABLE)).await,
+        }
     }
 
     /// Our own end, where it is TCP.

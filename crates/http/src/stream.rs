@@ -5,11 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::h2;
 use crate::tls::transport::Transport;
+use crate::{h2, socket};
 
 /// A connection to a client or an upstream.
 #[derive(Debug)]
@@ -41,6 +41,21 @@ impl Stream {
             Self::H2Served(_) | Self::H2Asked(_) => return true,
         };
         !matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits until a client has closed its connection, or ended its sending, which a client that wants its
+    /// answer seldom does (nginx and HAProxy's `abortonclose` take it for the same). Never for a stream of
+    /// HTTP/2, whose end is told otherwise.
+    pub async fn hung_up(&self) {
+        match self {
+            Self::Tcp(stream) => socket::hung_up(|| stream.ready(Interest::READABLE)).await,
+            Self::Unix(stream) => socket::hung_up(|| stream.ready(Interest::READABLE)).await,
+            Self::Tls(stream) => match stream.get_ref().0 {
+                Transport::Here(socket) => socket.hung_up().await,
+                Transport::Parked(_) | Transport::Gone => {}
+            },
+            Self::H2Served(_) | Self::H2Asked(_) => std::future::pending().await,
+        }
     }
 
     /// Reads into `into`; `Ready(Ok(0))` is the end of the stream.

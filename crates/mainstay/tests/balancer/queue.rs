@@ -55,6 +55,32 @@ fn requests_wait_in_order_and_not_too_many_of_them() {
 }
 
 #[test]
+fn who_goes_while_waiting_is_not_served() {
+    let gate = Gate::default();
+    let slow = gated(&gate);
+    let lines = "max-requests = 1\nqueue-timeout = \"20s\"";
+    let balancer = Balancer::up(&site(&[&slow.address], lines));
+    let mut first = balancer.client();
+    first.send(get("/first", ""));
+    wait("the first is there", || (slow.count() == 1).then_some(()));
+    let mut impatient = balancer.client();
+    impatient.send(get("/impatient", ""));
+    wait_for_queue(&balancer, 1);
+    // With a second request that nobody has read yet.
+    let mut hasty = balancer.client();
+    hasty.send(get("/hasty", "") + &get("/more", ""));
+    wait_for_queue(&balancer, 2);
+    drop(impatient);
+    drop(hasty);
+    wait_for_queue(&balancer, 0);
+    assert!(balancer.logged("/impatient").contains("client-gone"));
+    gate.open();
+    assert_eq!(first.response().text(), "/first");
+    assert_eq!(balancer.client().get("/last").text(), "/last");
+    assert_eq!(slow.count(), 2);
+}
+
+#[test]
 fn connections_of_tcp_wait_too() {
     let echo = Endpoint::raw(&own_address(), |stream| {
         // Ends with its client.
