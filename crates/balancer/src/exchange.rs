@@ -7,7 +7,7 @@ use http::copy::Copy;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, verdict};
 use http::server::Connection;
-use http::{Fault, Kind};
+use http::{Fault, Kind, Stream};
 
 use crate::answer::{self, Answer, Content, Manner};
 use crate::attempt::{self, Failed, Over};
@@ -120,6 +120,7 @@ impl Exchange<'_> {
             state: &self.view.state,
             peer: self.peer.address.ip(),
             secure: self.peer.secure,
+            is_h2: matches!(self.client.stream, Stream::H2Served(_)),
             redirect_to: self.peer.redirect_to,
             hsts: self.peer.hsts.as_ref().map(|hsts| hsts.as_str()),
             now: self.since_start,

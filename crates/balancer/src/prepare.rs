@@ -67,7 +67,8 @@ pub(crate) struct Line {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) host: String,
-    pub(crate) minor: u8,
+    /// `HTTP/1.0` or the like; empty when there was no request.
+    pub(crate) protocol: &'static str,
     pub(crate) referer: String,
     pub(crate) user_agent: String,
     pub(crate) client: Option<IpAddr>,
@@ -106,6 +107,7 @@ impl Line {
         self.referer.clear();
         self.user_agent.clear();
         self.client = None;
+        self.protocol = "";
         self.route = None;
     }
 }
@@ -117,6 +119,8 @@ pub(crate) struct Terms<'a> {
     /// Whose connection it is.
     pub(crate) peer: IpAddr,
     pub(crate) secure: bool,
+    /// It is a stream of HTTP/2.
+    pub(crate) is_h2: bool,
     /// Port of HTTPS to which every request is sent on.
     pub(crate) redirect_to: Option<u16>,
     pub(crate) hsts: Option<&'a str>,
@@ -142,7 +146,11 @@ pub(crate) fn prepare(
     replace(&mut line.method, head.method);
     replace(&mut line.target, head.target);
     replace(&mut line.host, authority);
-    line.minor = head.minor;
+    line.protocol = match (terms.is_h2, head.minor) {
+        (true, _) => "HTTP/2.0",
+        (false, 0) => "HTTP/1.0",
+        (false, _) => "HTTP/1.1",
+    };
     if terms.state.log.wants_visitor() {
         let field = |name| head.fields.text(name).unwrap_or_default();
         replace(&mut line.referer, field("referer"));

@@ -85,7 +85,7 @@ pub(crate) fn record(
             } else {
                 peer.scheme()
             },
-            minor: line.minor,
+            protocol: line.protocol,
             referer: &line.referer,
             user_agent: &line.user_agent,
             host: &line.host,

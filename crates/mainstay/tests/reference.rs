@@ -40,6 +40,33 @@ fn is_current(name: &str, wanted: &str) {
 }
 
 #[test]
+fn every_field_of_the_access_log_is_listed() {
+    let page = std::fs::read_to_string(page("access-log.md")).unwrap();
+    let listed = |name: &str, column: usize| {
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let mut cells = rows.filter_map(|row| row.split('|').nth(column));
+        cells.any(|cell| cell.trim() == format!("`{name}`"))
+    };
+    for name in telemetry::access_log::NAMES {
+        assert!(listed(name, 1), "{name} is not in access-log.md");
+    }
+    let exchange = telemetry::access_log::Exchange {
+        reason: "r",
+        fault: "f",
+        ..Default::default()
+    };
+    let mut line = String::new();
+    telemetry::access_log::Format::Json.write_line(&exchange, &mut line);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    for name in line.as_object().unwrap().keys() {
+        assert!(
+            listed(name, 2),
+            "{name} of the JSON is not in access-log.md"
+        );
+    }
+}
+
+#[test]
 fn the_site_file() {
     let schema = site::schema();
     let mut out = String::from(

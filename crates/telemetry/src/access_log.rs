@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// What is known of an exchange when it is over. All text is borrowed: nothing is copied to log it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Exchange<'a> {
     /// Wall clock, milliseconds since 1970.
     pub at_ms: u64,
@@ -13,8 +13,8 @@ pub struct Exchange<'a> {
     pub host: &'a str,
     pub method: &'a str,
     pub target: &'a str,
-    /// 0 or 1: HTTP/1.0 or 1.1 (a stream of HTTP/2 presents itself as 1.1).
-    pub minor: u8,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`, as Apache and nginx write it.
+    pub protocol: &'a str,
     /// Of the request; filled in only for formats that have them (`Format::wants_visitor`).
     pub referer: &'a str,
     pub user_agent: &'a str,
@@ -138,14 +138,18 @@ impl Exchange<'_> {
         out.push_str(" - - [");
         clock(out, self.at_ms);
         out.push_str("] \"");
-        safe(out, self.method);
-        out.push(' ');
-        safe(out, self.target);
-        out.push_str(if self.minor == 0 {
-            " HTTP/1.0\" "
-        } else {
-            " HTTP/1.1\" "
-        });
+        // What was no request has none of them.
+        match self.method {
+            "" => out.push('-'),
+            method => {
+                safe(out, method);
+                out.push(' ');
+                safe(out, self.target);
+                out.push(' ');
+                safe(out, self.protocol);
+            }
+        }
+        out.push_str("\" ");
         number(out, u64::from(self.status));
         out.push(' ');
         number(out, self.bytes);
@@ -184,8 +188,7 @@ impl Exchange<'_> {
             "host" => self.host,
             "method" => self.method,
             "target" => self.target,
-            "protocol" if self.minor == 0 => "HTTP/1.0",
-            "protocol" => "HTTP/1.1",
+            "protocol" => self.protocol,
             "referer" => self.referer,
             "user-agent" => self.user_agent,
             "reason" => self.reason,
@@ -208,6 +211,7 @@ impl Exchange<'_> {
         text(out, ",\"host\":\"", self.host);
         text(out, ",\"method\":\"", self.method);
         text(out, ",\"target\":\"", self.target);
+        text(out, ",\"protocol\":\"", self.protocol);
         out.push_str(",\"status\":");
         number(out, u64::from(self.status));
         out.push_str(",\"bytes\":");
@@ -323,7 +327,7 @@ mod tests {
             host: "a\"b\\c",
             method: "GET",
             target: "/\u{1}\n\u{7f}é",
-            minor: 1,
+            protocol: "HTTP/1.1",
             referer: "",
             user_agent: "curl \"x\"",
             status: 200,

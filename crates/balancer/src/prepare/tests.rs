@@ -62,6 +62,7 @@ pub(crate) fn state_after(file: &str, former: Option<&State>) -> State {
 
 fn ask(state: &State, text: &str) -> Result<Prepared, Answer> {
     let terms = Terms {
+        is_h2: false,
         state,
         peer: [192, 0, 2, 7].into(),
         secure: false,

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::endpoint::{Endpoint, Reply};
 use crate::running::{Balancer, UNCHECKED, wait};
+use crate::two;
 
 fn site(format: &str, endpoint: &Endpoint) -> String {
     format!(
@@ -29,6 +30,20 @@ fn lines_of_apache_have_what_a_browser_says() {
             .logged("/shop/plain")
             .ends_with(r#" 200 5 "-" "-""#)
     );
+    balancer
+        .client()
+        .send("no request\r\n\r\n")
+        .try_response("GET")
+        .unwrap();
+    balancer.logged(r#""-" 400 "#);
+    two::conversation(async {
+        let mut send = two::plain(&balancer.http).await;
+        let url = "http://test.example/shop/two";
+        two::call(&mut send, two::ask("GET", url), b"")
+            .await
+            .unwrap();
+    });
+    balancer.logged(r#""GET /shop/two HTTP/2.0" 200 5 "#);
 }
 
 #[test]
