@@ -142,7 +142,7 @@ pub struct RetriesSection {
     #[schemars(extend("examples" = ["64KiB"]))]
     pub body: Option<At<String>>,
     /// A GET or HEAD without an answer after this long is asked of a second endpoint too; the first
-    /// answer counts. Default: never.
+    /// answer counts. Not for visitors bound by a cookie. Default: never.
     #[schemars(extend("examples" = ["200ms"]))]
     pub hedge_after: Option<At<String>>,
 }

@@ -77,7 +77,8 @@ pub struct RouteSection {
     /// Clients let in. Default: all.
     #[schemars(extend("examples" = [["203.0.113.0/24"]]))]
     pub allow: Option<At<Vec<At<String>>>>,
-    /// Clients kept out.
+    /// Clients kept out. A route is no lock for a path: `/admin;x`, `/ADMIN` and `/%2561dmin` are other
+    /// paths here, which an application may take for the same; it has to ask who is there itself.
     #[schemars(extend("examples" = [["198.51.100.7"]]))]
     pub deny: Option<At<Vec<At<String>>>>,
     /// Requests per time for each client.
