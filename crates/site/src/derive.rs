@@ -207,15 +207,22 @@ impl Derive<'_> {
         SqlRouterTarget {
             listen: SocketAddr::new(address, port::SQL),
             members: self.member_addresses(),
-            // Idle sessions cost the router little and the database nothing (they share its
-            // connections, of which MariaDB allows 151).
+            // Idle sessions cost the router little and the database nothing: they share its
+            // connections.
             sessions: 1000,
+            connections: self.router_connections(),
             // What a person takes for immediate (Nielsen, Usability Engineering, 1993: 0.1 s).
             causal_wait: Duration::from_millis(100),
             // As long as a failover may take; browsers and proxies still wait.
             hold: Duration::from_secs(10),
             max_lag: database.max_lag,
         }
+    }
+
+    /// MariaDB allows 151 connections (`max_connections`); some are for people, replicas and us.
+    fn router_connections(&self) -> u32 {
+        let routers = self.site.servers_with(Role::App).count().max(1);
+        (128 / u32::try_from(routers).unwrap_or(u32::MAX)).max(4)
     }
 
     fn database(&self, server: &Server, database: &Database) -> Vec<MemberTarget> {

@@ -144,6 +144,8 @@ pub struct SqlRouterTarget {
     pub members: Vec<MemberAddress>,
     /// Client sessions open at once.
     pub sessions: u32,
+    /// Connections to each member at once; sessions share them.
+    pub connections: u32,
     /// How long a read waits for a replica to have what this session has seen.
     #[serde(with = "milliseconds")]
     pub causal_wait: Duration,

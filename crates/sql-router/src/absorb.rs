@@ -3,7 +3,7 @@
 use mysql::gtid::mariadb::Gtid;
 use mysql::reply::{Change, OkPacket};
 
-use crate::state::{SessionState, Settings, Unseen};
+use crate::state::{InsertId, SessionState, Settings, Unseen};
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
 /// Settings that belong to one connection's past or to writing, so that a read elsewhere does not
@@ -94,6 +94,9 @@ pub(crate) fn eof(state: &mut SessionState, status: u16, class: Option<&Class>) 
 /// What a statement leaves behind by its text alone, once a server has seen it.
 pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     state.pins = state.pins.with(class.pins);
+    if !matches!(class.because, Reason::PlainRead | Reason::Transaction) {
+        state.insert_id = InsertId::Unknown;
+    }
     if class.unreported {
         state.unseen = state.unseen.max(Unseen::Setting);
     }
@@ -136,6 +139,9 @@ fn variable(
         }
     } else if PINNING.contains(&name.as_str()) {
         state.pins = state.pins.with(Pins::STATE);
+    } else if !passing && NOT_CARRIED.contains(&name.as_str()) {
+        // Its value is asked for when it is needed.
+        state.uncarried |= !matches!(name.as_str(), "last_insert_id" | "identity");
     } else if !passing
         && !NOT_CARRIED.contains(&name.as_str())
         && !name.starts_with("session_track_")

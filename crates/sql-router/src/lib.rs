@@ -35,5 +35,6 @@ pub mod statement;
 mod pool;
 mod relay;
 mod server;
+mod slots;
 
 pub use run::{RunError, run};

@@ -23,6 +23,9 @@ pub(crate) const STATEMENTS: usize = 4_096;
 /// Idle server connections kept per thread, and of one kind.
 pub(crate) const IDLE: usize = 64;
 pub(crate) const IDLE_OF_A_KIND: usize = 8;
+/// So long a session keeps a connection on which its last statement left something that cannot be had
+/// again (`ROW_COUNT()`, warnings), when others wait for one: who asks for it, asks at once.
+pub(crate) const ASKED_SOON: Duration = Duration::from_millis(100);
 /// An idle server connection is closed after this.
 pub(crate) const IDLE_AGE: Duration = Duration::from_secs(30);
 /// A buffer that grew for one large statement is given back above this.

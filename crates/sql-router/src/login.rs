@@ -329,14 +329,18 @@ pub(crate) async fn schema_exists(
     let Some(primary) = &snapshot.servers.primary else {
         return Ok(None);
     };
-    match worker.connect(&snapshot, primary, who, Some(schema)).await {
+    let hold = snapshot.target.hold;
+    match worker
+        .connect(&snapshot, primary, who, Some(schema), hold)
+        .await
+    {
         Ok(connection) => {
             worker.learn_schema(&who.user, schema);
             Ok(Some(connection))
         }
         Err(OpenError::Refused(error)) => Err(refused(&error)),
         // Later, when a statement needs it, it is waited for.
-        Err(OpenError::Unreachable { .. }) => Ok(None),
+        Err(OpenError::Unreachable { .. } | OpenError::Busy { .. }) => Ok(None),
     }
 }
 

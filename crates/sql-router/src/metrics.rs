@@ -26,6 +26,7 @@ pub(crate) struct Counts {
     pub(crate) causal_fallbacks: AtomicU64,
     pub(crate) errors: AtomicU64,
     pub(crate) held: AtomicU64,
+    pub(crate) waited: AtomicU64,
     pub(crate) logins_refused: AtomicU64,
     pub(crate) servers_opened: AtomicU64,
     pub(crate) servers_reused: AtomicU64,
@@ -43,6 +44,7 @@ impl Default for Counts {
             causal_fallbacks: AtomicU64::default(),
             errors: AtomicU64::default(),
             held: AtomicU64::default(),
+            waited: AtomicU64::default(),
             logins_refused: AtomicU64::default(),
             servers_opened: AtomicU64::default(),
             servers_reused: AtomicU64::default(),
@@ -111,7 +113,7 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
     statements(&mut out, threads);
     latency(&mut out, threads);
     type Of = fn(&Counts) -> &AtomicU64;
-    let counters: [(&str, &str, Of); 7] = [
+    let counters: [(&str, &str, Of); 8] = [
         (
             "causal_waits",
             "Reads that asked a replica for what the session had seen.",
@@ -124,6 +126,11 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
         ),
         ("errors", "Errors of the router's own.", |c| &c.errors),
         ("held", "Statements that waited for a primary.", |c| &c.held),
+        (
+            "connection_waits",
+            "Statements that waited for a connection to a server, all being in use.",
+            |c| &c.waited,
+        ),
         ("logins_refused", "Logins refused by the router.", |c| {
             &c.logins_refused
         }),

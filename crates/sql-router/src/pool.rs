@@ -61,19 +61,38 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose session is over and left nothing behind.
-    pub(crate) fn give(&mut self, who: &Identity, connection: ServerConnection, now: Instant) {
+    /// Closes one that is idle, of any kind.
+    pub(crate) fn close_one(&mut self, member: &MemberName) {
+        let mut kinds = self.idle.iter_mut();
+        let found = kinds.find(|(kind, idle)| kind.member == *member && !idle.is_empty());
+        if let Some((_, idle)) = found {
+            drop(idle.remove(0));
+            self.count -= 1;
+        }
+    }
+
+    /// Keeps a connection whose session is over and left nothing behind; or gives it back.
+    // Not boxed: it is dropped at once.
+    #[expect(clippy::result_large_err, reason = "the error is the argument")]
+    pub(crate) fn give(
+        &mut self,
+        who: &Identity,
+        connection: ServerConnection,
+        now: Instant,
+    ) -> Result<(), ServerConnection> {
         let same = connection.capabilities & CARRIED == who.capabilities & CARRIED;
         if !connection.reusable || !same || self.count >= IDLE {
-            return;
+            return Err(connection);
         }
         let schema = connection.has.schema.as_deref();
         let kind = Kind::new(&connection.member, who, schema);
         let idle = self.idle.entry(kind).or_default();
-        if idle.len() < IDLE_OF_A_KIND {
-            idle.push((now, connection));
-            self.count += 1;
+        if idle.len() >= IDLE_OF_A_KIND {
+            return Err(connection);
         }
+        idle.push((now, connection));
+        self.count += 1;
+        Ok(())
     }
 
     /// Closes what is too old, or was made under another generation.

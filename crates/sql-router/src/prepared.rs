@@ -10,6 +10,7 @@ use mysql::scan::Prepared;
 use mysql::wire::Reader;
 
 use crate::limits::STATEMENTS;
+use crate::state::Settings;
 use crate::statement::class::Class;
 
 /// One prepared statement of a client.
@@ -26,7 +27,40 @@ pub(crate) struct Statement {
     pub(crate) long_data_on: Option<u64>,
     /// The server connection (by serial) that has its cursor.
     pub(crate) cursor_on: Option<u64>,
+    /// What decided how its text was read, when it was prepared.
+    pub(crate) read_under: Rc<Reading>,
 }
+
+/// Settings that decide what a text means when it is prepared; later changes do not change it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    schema: Option<String>,
+    variables: Vec<Option<String>>,
+}
+
+impl Reading {
+    /// The schema to go to so that a text means under `self` what it means under `now`, if that is all.
+    pub(crate) fn other_schema(&self, now: &Self) -> Option<&str> {
+        let schema = self.schema.as_deref();
+        schema.filter(|_| self.variables == now.variables && now.schema.is_some())
+    }
+
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let value = |name: &&str| settings.variables.get(*name).cloned();
+        Self {
+            schema: settings.schema.clone(),
+            variables: READ_BY.iter().map(value).collect(),
+        }
+    }
+}
+
+/// MariaDB KB, "Prepared Statements" and "SQL Mode": names are resolved and text is read once.
+const READ_BY: &[&str] = &[
+    "sql_mode",
+    "character_set_client",
+    "character_set_connection",
+    "collation_connection",
+];
 
 /// What a server connection knows of a client's statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +87,21 @@ impl Statements {
         self.last
     }
 
-    pub(crate) fn add(&mut self, id: u32, text: &[u8], class: Class, prepared: Prepared) {
+    pub(crate) fn add(
+        &mut self,
+        id: u32,
+        text: &[u8],
+        class: Class,
+        prepared: Prepared,
+        settings: &Settings,
+    ) {
+        let reading = Reading::of(settings);
+        // Nearly always the same for all of a session.
+        let same = self.open.values().next().map(|other| &other.read_under);
+        let read_under = match same.filter(|other| ***other == reading) {
+            Some(same) => Rc::clone(same),
+            None => Rc::new(reading),
+        };
         let statement = Statement {
             text: text.into(),
             class,
@@ -62,12 +110,24 @@ impl Statements {
             binding: 0,
             long_data_on: None,
             cursor_on: None,
+            read_under,
         };
         self.open.insert(id, statement);
     }
 
     pub(crate) fn get(&mut self, id: u32) -> Option<&mut Statement> {
         self.open.get_mut(&id)
+    }
+
+    /// Does one of them need this server connection: for a cursor, for pieces of a parameter, or because
+    /// it could not be prepared anew with the same meaning?
+    pub(crate) fn need(&self, serial: u64, settings: &Settings) -> bool {
+        let now = Reading::of(settings);
+        self.open.values().any(|statement| {
+            statement.cursor_on == Some(serial)
+                || statement.long_data_on == Some(serial)
+                || *statement.read_under != now
+        })
     }
 
     pub(crate) fn close(&mut self, id: u32) {

@@ -33,6 +33,20 @@ pub(crate) struct Answer {
     /// It was an error, which the client has not got.
     pub(crate) withheld: Option<ErrPacket>,
     pub(crate) prepared: Option<Prepared>,
+    /// What can be asked about the statement afterwards.
+    pub(crate) left: Left,
+}
+
+/// What `ROW_COUNT()` and `SHOW WARNINGS` have to tell of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Left {
+    /// It had no rows, changed none, and there are no warnings.
+    #[default]
+    Nothing,
+    /// The same, and it had rows.
+    Rows,
+    /// More than that.
+    More,
 }
 
 /// Why an answer did not come to its end.
@@ -143,6 +157,10 @@ impl Relay<'_> {
             What::Ok => return self.ok(length, state, class),
             What::Eof => {
                 let status = self.payload(length).and_then(parse_eof);
+                self.answer.left = match status {
+                    Some((0, _)) => Left::Rows,
+                    _ => Left::More,
+                };
                 if let (Some(state), Some((_, status))) = (state, status) {
                     absorb::eof(state, status, class);
                 }
@@ -157,6 +175,7 @@ impl Relay<'_> {
                     return Ok(());
                 }
                 self.answer.error = Some(error.code);
+                self.answer.left = Left::More;
                 if first {
                     self.number_error();
                 }
@@ -198,6 +217,11 @@ impl Relay<'_> {
         let at = self.ready;
         let payload = self.server.channel.input().get(at + HEADER..at + length);
         let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
+        self.answer.left = match (ok.warnings, ok.affected_rows, ok.header) {
+            (0, 0, 0) => Left::Nothing,
+            (0, _, 0xfe) => Left::Rows,
+            _ => Left::More,
+        };
         if let Some(state) = state {
             absorb::ok(state, &mut self.server.has, &ok, class);
         }

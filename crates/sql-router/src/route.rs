@@ -50,6 +50,8 @@ pub enum Because {
     ReplicaFailed,
     /// The replica refused: read-only, or it lacks something the primary may have.
     ReplicaRefused,
+    /// All connections to it are in use.
+    ReplicaBusy,
     /// Not a statement: COM_PING and the like.
     Command,
 }
@@ -68,6 +70,7 @@ impl Because {
         Self::Behind,
         Self::ReplicaFailed,
         Self::ReplicaRefused,
+        Self::ReplicaBusy,
         Self::Command,
         Self::Statement(Reason::PlainRead),
         Self::Statement(Reason::AboutLast),
@@ -112,6 +115,7 @@ impl Because {
             Self::Behind => "behind",
             Self::ReplicaFailed => "replica-failed",
             Self::ReplicaRefused => "replica-refused",
+            Self::ReplicaBusy => "replica-busy",
             Self::Command => "command",
         }
     }
@@ -132,6 +136,7 @@ impl fmt::Display for Because {
             Self::Behind => f.write_str("no replica has what the session has seen"),
             Self::ReplicaFailed => f.write_str("the replica could not be used"),
             Self::ReplicaRefused => f.write_str("the replica refused it"),
+            Self::ReplicaBusy => f.write_str("all connections to the replica are in use"),
             Self::Command => f.write_str("it is no statement"),
         }
     }

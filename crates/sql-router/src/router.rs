@@ -58,6 +58,7 @@ impl Router {
                 sessions: Arc::clone(&router.sessions),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
                 draining: receiver.clone(),
+                threads: threads.max(1),
             };
             router.threads.push(thread(index, parts)?);
         }

@@ -124,7 +124,7 @@ mod tests {
     fn a_generation_never_goes_back() {
         let snapshot = |generation: u64| -> Snapshot {
             let text = format!(
-                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"causal_wait":1,"hold":1,"max_lag":1}},
+                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,"causal_wait":1,"hold":1,"max_lag":1}},
                 "servers":{{"generation":{generation},"primary":null,"replicas":[]}},
                 "service_user":"s","service_password_file":"/p"}}"#
             );

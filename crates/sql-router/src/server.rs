@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 
 use crate::limits::{CONNECT, OWN_ANSWER};
 use crate::prepared::OnServer;
+use crate::slots::Slot;
 use crate::state::Settings;
 
 /// What the router always agrees on with a server.
@@ -73,6 +74,9 @@ pub(crate) enum OpenError {
     /// The server said no, in its own words.
     #[error("{}", .0.message)]
     Refused(ErrPacket),
+    /// All connections that may be open are in use.
+    #[error("all {limit} connections to {member} are in use")]
+    Busy { member: MemberName, limit: usize },
     #[error("{member} at {address}: {what}")]
     Unreachable {
         member: MemberName,
@@ -126,6 +130,8 @@ pub(crate) struct ServerConnection {
     pub(crate) reached: Position,
     /// By the client's id.
     pub(crate) prepared: HashMap<u32, OnServer>,
+    /// Its place among the thread's connections to this server.
+    pub(crate) slot: Slot,
 }
 
 impl ServerConnection {
@@ -135,8 +141,9 @@ impl ServerConnection {
         who: &Identity,
         schema: Option<&str>,
         serial: u64,
+        slot: Slot,
     ) -> Result<Self, OpenError> {
-        let opening = login(target, who, schema, serial);
+        let opening = login(target, who, schema, serial, slot);
         match tokio::time::timeout(CONNECT, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(target.unreachable(format!("no answer in {} s", CONNECT.as_secs()))),
@@ -287,6 +294,7 @@ async fn login(
     who: &Identity,
     schema: Option<&str>,
     serial: u64,
+    slot: Slot,
 ) -> Result<ServerConnection, OpenError> {
     let stream = TcpStream::connect(target.address)
         .await
@@ -329,6 +337,7 @@ async fn login(
         tracked: false,
         reached: Position::default(),
         prepared: HashMap::new(),
+        slot,
     })
 }
 

@@ -4,6 +4,7 @@
 //! absorb.
 
 mod account;
+mod parting;
 mod prepared;
 mod servers;
 mod statement;
@@ -18,13 +19,13 @@ use mysql::error_code::{self, ErrorCode};
 use mysql::packet::{self, Channel, Frame, HEADER, PacketError};
 use mysql::reply;
 use mysql::scan::Expect;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::limits::BUFFER_KEPT;
 use crate::login::Admitted;
 use crate::metrics::bump;
 use crate::prepared::Statements;
-use crate::relay;
+use crate::relay::{self, Left};
 use crate::server::{Identity, ServerConnection};
 use crate::sessions::Ticket;
 use crate::state::SessionState;
@@ -48,6 +49,14 @@ struct Session {
     primary: Option<ServerConnection>,
     replica: Option<ServerConnection>,
     statements: Statements,
+    /// What the last statement left on its connection.
+    left: Left,
+    /// Since when the client has had its answer.
+    idle: Instant,
+    /// It was asked for its connections since then, and keeps them.
+    keeps: bool,
+    /// Somebody asks for a connection of this session.
+    please: Rc<Notify>,
     /// When a replica last did not have in time what the session had seen.
     behind: Option<Instant>,
     /// The command being answered, head included; empty while one of several frames passes by.
@@ -101,6 +110,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         primary: admitted.primary,
         replica: None,
         statements: Statements::default(),
+        left: Left::Nothing,
+        idle: Instant::now(),
+        keeps: false,
+        please: Rc::default(),
         behind: None,
         command: Vec::new(),
         sequence: 0,
@@ -135,20 +148,29 @@ impl Session {
         }
     }
 
-    /// The head of the next command; none when the session is over.
+    /// The head of the next command; none when the session is over. Who waits for his client parts with
+    /// his connections when others need them.
     async fn next_frame(&mut self) -> Option<Frame> {
         let may_end = !self.state.in_transaction();
-        tokio::select! {
-            biased;
-            () = self.ticket.doomed.notified() => None,
-            frame = self.client.frame() => match frame {
-                Ok(frame) => Some(frame),
-                Err(e) => {
-                    tracing::trace!("client {}: {e}", self.peer);
-                    None
-                }
-            },
-            _ = self.draining.wait_for(|draining| *draining), if may_end => None,
+        (self.idle, self.keeps) = (Instant::now(), false);
+        loop {
+            let worker = Rc::clone(&self.worker);
+            let rest = self.rest(&worker);
+            tokio::select! {
+                biased;
+                () = self.ticket.doomed.notified() => return None,
+                frame = self.client.frame() => match frame {
+                    Ok(frame) => return Some(frame),
+                    Err(e) => {
+                        tracing::trace!("client {}: {e}", self.peer);
+                        return None;
+                    }
+                },
+                _ = self.draining.wait_for(|draining| *draining), if may_end => return None,
+                () = self.please.notified() => {}
+            }
+            drop(rest);
+            self.part().await;
         }
     }
 

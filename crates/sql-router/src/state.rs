@@ -24,6 +24,21 @@ pub(crate) enum Last {
     #[default]
     Primary,
     Replica,
+    /// None of them any more: it was parted with. The statement had rows, or it had not and changed none;
+    /// and it left no warnings.
+    Parted {
+        rows: bool,
+    },
+    /// The same, of a statement that left more than that can be had again.
+    Lost,
+}
+
+/// What `LAST_INSERT_ID()` is on the connection to the primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InsertId {
+    Known(u64),
+    /// A statement may have changed it: it must be asked.
+    Unknown,
 }
 
 /// What the primary changed without saying so; it must be asked before a replica is used.
@@ -51,6 +66,10 @@ pub(crate) struct SessionState {
     pub(crate) next_transaction_set: bool,
     pub(crate) unseen: Unseen,
     pub(crate) last: Last,
+    /// `LAST_INSERT_ID()`, as far as it is known; a connection that is new to the session must be told.
+    pub(crate) insert_id: InsertId,
+    /// Something was set that is not carried to other connections and would be lost with this one.
+    pub(crate) uncarried: bool,
     /// The login's collation; its character set says how the client's text is read.
     collation: u8,
 }
@@ -69,6 +88,8 @@ impl SessionState {
             next_transaction_set: false,
             unseen: Unseen::Nothing,
             last: Last::Primary,
+            insert_id: InsertId::Known(0),
+            uncarried: false,
             collation,
         }
     }
@@ -97,6 +118,12 @@ impl SessionState {
     /// Does the connection to the primary hold something that would be lost with it?
     pub(crate) fn holds(&self) -> bool {
         self.in_transaction() || !self.pins.is_empty() || self.next_transaction_set
+    }
+
+    /// May the connection to the primary be another session's from now on? What it knows that this
+    /// session may ask for is `insert_id` then, and no more.
+    pub(crate) fn parts_easily(&self) -> bool {
+        !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {

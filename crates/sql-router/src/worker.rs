@@ -15,13 +15,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::limits::{AVOID, IDLE_AGE, SCHEMAS};
+use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
 use crate::server::{Identity, OpenError, ServerConnection, Target};
 use crate::session;
 use crate::sessions::Sessions;
+use crate::slots::{Slot, Slots};
 use crate::snapshot::Snapshot;
 use crate::statement::cache::Cache;
 use crate::users::Store;
@@ -34,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) listeners: Vec<StdListener>,
     pub(crate) draining: watch::Receiver<bool>,
+    /// Of the router: each has its share of the connections to servers.
+    pub(crate) threads: usize,
 }
 
 /// What the sessions of one thread share.
@@ -45,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) users: Store,
     pub(crate) cache: RefCell<Cache>,
     pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) slots: Slots,
+    threads: usize,
     pool: RefCell<Pool>,
     /// Replicas that failed, and when.
     failed: RefCell<Vec<(MemberName, Instant)>>,
@@ -62,6 +67,8 @@ pub(crate) async fn run(parts: Parts) {
         users: Store::default(),
         cache: RefCell::default(),
         draining: parts.draining.clone(),
+        slots: Slots::default(),
+        threads: parts.threads,
         pool: RefCell::default(),
         failed: RefCell::default(),
         turn: Cell::new(0),
@@ -159,38 +166,101 @@ impl Worker {
         failed.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// A connection to `member`: one from the pool, reset, or a new one.
+    /// A connection to `member`: one from the pool, reset, or a new one. When as many are open as may be,
+    /// the others are asked for one of theirs, and it is waited for: `patience` at most.
     pub(crate) async fn connect(
         &self,
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
         schema: Option<&str>,
+        patience: Duration,
     ) -> Result<ServerConnection, OpenError> {
-        let generation = snapshot.servers.generation;
+        let limit = usize::try_from(snapshot.target.connections).unwrap_or(usize::MAX);
+        let limit = limit.div_ceil(self.threads).max(1);
         let kind = Kind::new(member, who, schema);
+        let begun = Instant::now();
+        let mut waited = false;
         loop {
-            let pooled = self
-                .pool
-                .borrow_mut()
-                .take(&kind, generation, Instant::now());
-            let Some(mut pooled) = pooled else { break };
-            let reset = tokio::time::timeout(crate::limits::CONNECT, pooled.reset()).await;
+            // Not past those who wait.
+            if waited || !self.slots.is_wanted(member) {
+                if let Some(connection) = self.pooled(snapshot, &kind).await {
+                    return Ok(connection);
+                }
+                let slot = self.slots.take(member, limit).or_else(|| {
+                    // An idle one of another user or schema makes room.
+                    self.pool.borrow_mut().close_one(member);
+                    self.slots.take(member, limit)
+                });
+                if let Some(slot) = slot {
+                    return self.open(snapshot, member, who, schema, slot).await;
+                }
+            }
+            if !waited {
+                bump(&self.counts.waited);
+            }
+            let left = patience.saturating_sub(begun.elapsed());
+            let wait = self.slots.wait(member, waited);
+            if tokio::time::timeout(left, wait).await.is_err() {
+                let member = member.clone();
+                return Err(OpenError::Busy { member, limit });
+            }
+            waited = true;
+        }
+    }
+
+    /// One more connection, whatever is open: to end what somebody else does.
+    pub(crate) async fn connect_at_once(
+        &self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        who: &Identity,
+    ) -> Result<ServerConnection, OpenError> {
+        if let Some(slot) = self.slots.take(member, usize::MAX) {
+            return self.open(snapshot, member, who, None, slot).await;
+        }
+        let member = member.clone();
+        Err(OpenError::Busy { member, limit: 0 })
+    }
+
+    async fn pooled(&self, snapshot: &Snapshot, kind: &Kind) -> Option<ServerConnection> {
+        let generation = snapshot.servers.generation;
+        loop {
+            let mut pool = self.pool.borrow_mut();
+            let mut pooled = pool.take(kind, generation, Instant::now())?;
+            drop(pool);
+            let reset = tokio::time::timeout(CONNECT, pooled.reset()).await;
             if matches!(reset, Ok(Ok(()))) {
                 bump(&self.counts.servers_reused);
-                return Ok(pooled);
+                return Some(pooled);
             }
         }
+    }
+
+    async fn open(
+        &self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        who: &Identity,
+        schema: Option<&str>,
+        slot: Slot,
+    ) -> Result<ServerConnection, OpenError> {
         let target = target(snapshot, member)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
         bump(&self.counts.servers_opened);
-        ServerConnection::open(&target, who, schema, serial).await
+        ServerConnection::open(&target, who, schema, serial, slot).await
     }
 
     /// Takes back a connection that nothing is left on.
     pub(crate) fn give_back(&self, who: &Identity, connection: ServerConnection) {
-        self.pool.borrow_mut().give(who, connection, Instant::now());
+        let member = connection.member.clone();
+        let kept = self.pool.borrow_mut().give(who, connection, Instant::now());
+        match kept {
+            Ok(()) => self.slots.freed(&member),
+            // Its slot tells those who wait.
+            Err(connection) => drop(connection),
+        }
     }
 
     pub(crate) fn knows_schema(&self, user: &str, schema: &str) -> bool {

@@ -120,7 +120,7 @@ impl Session {
         let snapshot = self.worker.snapshot.load();
         let connected = self
             .worker
-            .connect(&snapshot, &thread.member, &self.who, None)
+            .connect_at_once(&snapshot, &thread.member, &self.who)
             .await;
         // A server that is gone has no thread to kill.
         let Ok(mut connection) = connected else {

@@ -3,11 +3,12 @@
 
 use mysql::error_code;
 use mysql::packet::{self, HEADER};
+use mysql::reply::ErrPacket;
 use mysql::scan::Expect;
 
 use super::statement::{Ask, Job};
 use super::{Flow, Session, Trouble, say};
-use crate::prepared::{self, OnServer};
+use crate::prepared::{self, OnServer, Reading};
 use crate::relay::{self, Answer};
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
@@ -45,7 +46,8 @@ impl Session {
             return;
         };
         let text = self.command.get(ID_AT..).unwrap_or_default();
-        self.statements.add(id, text, job.class, prepared);
+        self.statements
+            .add(id, text, job.class, prepared, &self.state.settings);
         let on_server = OnServer {
             id: prepared.id,
             binding: 0,
@@ -113,11 +115,35 @@ impl Session {
         if let Some(known) = server.prepared.get(&id) {
             return Ok(*known);
         }
-        let text = self
-            .statements
-            .get(id)
-            .map(|statement| statement.text.clone());
-        let prepared = server.prepare(&text.unwrap_or_default()).await?;
+        let now = Reading::of(&self.state.settings);
+        let mut elsewhere = None;
+        let text = match self.statements.get(id) {
+            None => None,
+            Some(statement) if *statement.read_under == now => Some(statement.text.clone()),
+            // Here it would mean something else than where it was prepared.
+            Some(statement) => {
+                elsewhere = statement.read_under.other_schema(&now).map(str::to_owned);
+                Some(statement.text.clone()).filter(|_| elsewhere.is_some())
+            }
+        };
+        let Some(text) = text else {
+            let what = "the statement was prepared under another schema, SQL mode or character set, \
+                            and the connection that knows it is gone; prepare it again";
+            return Err(AskError::Refused(ErrPacket {
+                code: error_code::UNKNOWN_STATEMENT.code,
+                state: "HY000".to_owned(),
+                message: what.to_owned(),
+            }));
+        };
+        let prepared = match (elsewhere, self.state.settings.schema.clone()) {
+            (Some(schema), Some(back)) => {
+                server.use_schema(&schema).await?;
+                let prepared = server.prepare(&text).await;
+                server.use_schema(&back).await?;
+                prepared?
+            }
+            _ => server.prepare(&text).await?,
+        };
         let on_server = OnServer {
             id: prepared.id,
             binding: 0,

@@ -18,7 +18,7 @@ use crate::route::Because;
 use crate::server::{AskError, OpenError, ServerConnection};
 use crate::sessions::Thread;
 use crate::snapshot::Snapshot;
-use crate::state::{Settings, Unseen};
+use crate::state::{InsertId, Settings, Unseen};
 
 impl Session {
     /// Makes `self.primary` a connection to the primary in force, waiting for one if there is none:
@@ -40,11 +40,16 @@ impl Session {
                     self.check_nothing_lost(&lost)?;
                 }
                 let schema = self.state.settings.schema.as_deref();
+                let patience = snapshot.target.hold.saturating_sub(begun.elapsed());
                 match self
                     .worker
-                    .connect(&snapshot, member, &self.who, schema)
+                    .connect(&snapshot, member, &self.who, schema, patience)
                     .await
                 {
+                    Err(error @ OpenError::Busy { .. }) => {
+                        let code = error_code::TOO_MANY_CONNECTIONS;
+                        return Err(say(code, &error.to_string()));
+                    }
                     Ok(connection) => {
                         self.primary = Some(connection);
                         self.note_threads();
@@ -93,7 +98,14 @@ impl Session {
         let Some(primary) = self.primary.as_mut().filter(|primary| !primary.tracked) else {
             return Ok(Ok(()));
         };
-        match restore(primary, wants).await {
+        let restored = match (restore(primary, wants).await, self.state.insert_id) {
+            (Ok(()), InsertId::Known(id @ 1..)) => {
+                let set = format!("SET last_insert_id={id}");
+                primary.ask(&set).await.map(drop)
+            }
+            (restored, _) => restored,
+        };
+        match restored {
             Ok(()) => Ok(Ok(())),
             Err(AskError::Refused(error)) => Err(Trouble::Say(refused(&error))),
             Err(AskError::Broken(why)) => Ok(Err(why)),
@@ -159,9 +171,10 @@ impl Session {
         member: &MemberName,
     ) -> Result<(), Because> {
         let schema = self.state.settings.schema.as_deref();
+        let patience = snapshot.target.causal_wait;
         match self
             .worker
-            .connect(snapshot, member, &self.who, schema)
+            .connect(snapshot, member, &self.who, schema, patience)
             .await
         {
             Ok(connection) => {
@@ -171,6 +184,7 @@ impl Session {
             }
             // It may not have the account or the schema yet.
             Err(OpenError::Refused(_)) => Err(Because::ReplicaRefused),
+            Err(OpenError::Busy { .. }) => Err(Because::ReplicaBusy),
             Err(error) => {
                 tracing::warn!("a replica cannot be used: {error}");
                 self.worker.avoid(member);

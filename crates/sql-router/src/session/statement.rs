@@ -7,7 +7,7 @@ use mysql::scan::Expect;
 
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
-use crate::relay::{self, Answer, Broken, Terms};
+use crate::relay::{self, Answer, Broken, Left, Terms};
 use crate::route::{self, Because, Choice, To};
 use crate::server::{AskError, ServerConnection};
 use crate::sessions::FIRST_ID;
@@ -133,6 +133,7 @@ impl Session {
                 }
                 self.worker.counts.to_replica(because);
                 self.state.last = Last::Replica;
+                self.left = answer.left;
                 Ok(Ok(answer))
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -148,6 +149,9 @@ impl Session {
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
+        if job.class.kind == Kind::AboutLast {
+            self.remember_last().await?;
+        }
         let Some(mut primary) = self.primary.take() else {
             return Err(say(error_code::SHUTDOWN, "no primary"));
         };
@@ -173,6 +177,10 @@ impl Session {
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
                 self.state.last = Last::Primary;
+                self.left = match job.class.because {
+                    Reason::FoundRows => Left::More,
+                    _ => answer.left,
+                };
                 Ok(answer)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -232,9 +240,10 @@ impl Session {
         let state = Some(&mut self.state);
         let client: &mut Channel = &mut self.client;
         match relay::answer(&mut primary, client, terms, state, class.as_ref()).await {
-            Ok(_) => {
+            Ok(answer) => {
                 self.primary = Some(primary);
                 self.state.last = Last::Primary;
+                self.left = answer.left;
                 Ok(Flow::On)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),

@@ -332,6 +332,7 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
             listen,
             members: vec![member(primary), member(replica)],
             sessions: 100,
+            connections: 64,
             // Long, so that a busy machine does not look like a replica that is behind. Tests of that
             // set their own.
             causal_wait: Duration::from_secs(15),

@@ -11,4 +11,5 @@ mod failures;
 mod login;
 mod old_client;
 mod protocol;
+mod sharing;
 mod split;

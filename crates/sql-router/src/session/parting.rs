@@ -1,0 +1,154 @@
+//! A session that waits for its client, and others that wait for a connection to a server: it parts with
+//! its own when nothing is on them that it could want back.
+//!
+//! What a session may ask about its last statement is lost with the connection, except for what is kept
+//! here: `LAST_INSERT_ID()` is asked for and set again, `ROW_COUNT()` of a statement without effect is made
+//! again. Where that does not do, the session is told so; it never gets the answer of another.
+
+use std::rc::Rc;
+
+use mysql::error_code;
+use tokio::time::Instant;
+
+use super::{Session, Trouble, say};
+use crate::limits::{ASKED_SOON, CONNECT};
+use crate::relay::Left;
+use crate::server::{AskError, ServerConnection};
+use crate::slots::Rest;
+use crate::state::{InsertId, Last};
+use crate::worker::Worker;
+
+impl Session {
+    /// From now on it can be asked for what it has; none when it has nothing to give.
+    pub(super) fn rest<'w>(&self, worker: &'w Worker) -> Option<Rest<'w>> {
+        let of = [
+            self.primary.as_ref().filter(|_| self.state.parts_easily()),
+            self.replica.as_ref(),
+        ];
+        if self.keeps || of.iter().all(Option::is_none) {
+            return None;
+        }
+        let wanted = |connection: &ServerConnection| worker.slots.is_wanted(&connection.member);
+        // They wait already: without being asked.
+        if of.iter().flatten().any(|connection| wanted(connection)) {
+            self.please.notify_one();
+        }
+        let slots = of.map(|connection| connection.map(|connection| &connection.slot));
+        Some(worker.slots.rest(slots, &self.please))
+    }
+
+    /// Gives up what others wait for, if that can be done.
+    pub(super) async fn part(&mut self) {
+        let worker = Rc::clone(&self.worker);
+        let wanted = |connection: &Option<ServerConnection>| {
+            let member = connection.as_ref().map(|connection| &connection.member);
+            member.is_some_and(|member| worker.slots.is_wanted(member))
+        };
+        if wanted(&self.replica) && self.may_forget(Last::Replica).await {
+            if let Some(replica) = self.replica.take() {
+                self.forget(Last::Replica);
+                worker.give_back(&self.who, replica);
+            }
+        }
+        if wanted(&self.primary) && self.primary_may_go().await {
+            if let Some(primary) = self.primary.take() {
+                self.forget(Last::Primary);
+                worker.give_back(&self.who, primary);
+            }
+        }
+        for connection in [&self.primary, &self.replica].into_iter().flatten() {
+            if worker.slots.is_wanted(&connection.member) {
+                self.keeps = true;
+                worker.slots.decline(&connection.slot);
+            }
+        }
+        self.note_threads();
+    }
+
+    /// Whether nothing is lost that could be asked about the last statement, or the time for that is over.
+    async fn may_forget(&mut self, last: Last) -> bool {
+        if self.state.last != last || self.left != Left::More {
+            return true;
+        }
+        let until = Instant::from_std(self.idle + ASKED_SOON);
+        tokio::select! {
+            biased;
+            // Its next command is here; what is read stays in the buffer.
+            _ = self.client.frame() => false,
+            () = tokio::time::sleep_until(until) => true,
+        }
+    }
+
+    async fn primary_may_go(&mut self) -> bool {
+        let Some(primary) = &self.primary else {
+            return false;
+        };
+        let (serial, settings) = (primary.serial, &self.state.settings);
+        if !self.state.parts_easily() || self.statements.need(serial, settings) {
+            return false;
+        }
+        if !self.may_forget(Last::Primary).await {
+            return false;
+        }
+        let Some(primary) = &mut self.primary else {
+            return false;
+        };
+        if self.state.insert_id == InsertId::Unknown {
+            let asking = primary.ask("SELECT LAST_INSERT_ID()");
+            let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+                // What was under way is unknown; the next statement finds the connection closed.
+                self.primary = None;
+                return false;
+            };
+            let value = row.first().and_then(|value| value.as_deref()?.parse().ok());
+            let Some(value) = value else { return false };
+            self.state.insert_id = InsertId::Known(value);
+        }
+        true
+    }
+
+    /// The connection of this side is gone.
+    fn forget(&mut self, last: Last) {
+        if self.state.last == last {
+            self.state.last = match self.left {
+                Left::Nothing => Last::Parted { rows: false },
+                Left::Rows => Last::Parted { rows: true },
+                Left::More => Last::Lost,
+            };
+        }
+    }
+
+    /// Makes the connection to the primary answer as the one would that was parted with.
+    pub(super) async fn remember_last(&mut self) -> Result<(), Trouble> {
+        let rows = match self.state.last {
+            Last::Primary | Last::Replica => return Ok(()),
+            Last::Parted { rows } => rows,
+            Last::Lost => return Err(forgotten()),
+        };
+        let asks_for_more = contains(self.payload(), b"found_rows");
+        let Some(primary) = self.primary.as_mut().filter(|_| !asks_for_more) else {
+            return Err(forgotten());
+        };
+        // `ROW_COUNT()` is -1 after rows, and 0 after this.
+        let again = if rows { "SELECT 1" } else { "DO 0" };
+        match primary.ask(again).await {
+            Ok(_) => Ok(()),
+            Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
+            Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),
+        }
+    }
+}
+
+fn forgotten() -> Trouble {
+    say(
+        error_code::SERVER_LOST,
+        "what the last statement left is not known any more: others waited for a connection to the \
+         server, and the session had been idle; ask at once, or in a transaction",
+    )
+}
+
+/// Whether `wanted` (in small letters) stands in a text.
+fn contains(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len())
+        .any(|part| part.eq_ignore_ascii_case(wanted))
+}
