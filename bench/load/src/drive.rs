@@ -25,7 +25,9 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     for _ in 0..plan.connections {
         let client = match plan.kind {
             Kind::Fresh => None,
-            _ => Client::connect(&plan, connector.as_ref().as_ref()).await.ok(),
+            _ => Client::connect(&plan, connector.as_ref().as_ref())
+                .await
+                .ok(),
         };
         opened.push(client);
     }

@@ -60,7 +60,9 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
     loop {
         let bytes = buffer.get(..held).unwrap_or_default();
         let Some(head) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else {
-            let count = stream.read(buffer.get_mut(held..).unwrap_or_default()).await?;
+            let count = stream
+                .read(buffer.get_mut(held..).unwrap_or_default())
+                .await?;
             if count == 0 {
                 return Ok(());
             }
@@ -99,7 +101,8 @@ fn field<'t>(text: &'t str, wanted: &str) -> Option<&'t str> {
 }
 
 async fn echo(mut stream: TcpStream, mut buffer: Vec<u8>) -> io::Result<()> {
-    let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    let answer =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     stream.write_all(answer).await?;
     loop {
@@ -107,6 +110,8 @@ async fn echo(mut stream: TcpStream, mut buffer: Vec<u8>) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
-        stream.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        stream
+            .write_all(buffer.get(..count).unwrap_or_default())
+            .await?;
     }
 }

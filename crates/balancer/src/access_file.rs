@@ -1,39 +1,35 @@
-//! The access log's file, which every thread appends to: kept below a size, with the one before it.
+//! The access log's file: kept below a size, with the one before it. Another process may append to it
+//! too, while one balancer takes the place of another.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// Bytes of one file, about 200,000 requests; the one before it is kept as `NAME.log.1`.
-const FILE_LIMIT: u64 = 64 << 20;
+pub(crate) const FILE_LIMIT: u64 = 64 << 20;
 
-/// Threads rotate one at a time: two at once would throw the file before away.
-static ROTATING: Mutex<()> = Mutex::new(());
-
-/// One thread's lines that are not yet written, and where they go.
+/// The file that is open.
 #[derive(Debug, Default)]
 pub(crate) struct AccessFile {
-    pub(crate) path: PathBuf,
-    pub(crate) lines: String,
+    path: PathBuf,
     file: Option<File>,
 }
 
 impl AccessFile {
-    /// Appends what has collected, in one call. A log that cannot be written stops no request.
-    pub(crate) fn write(&mut self) {
-        if self.lines.is_empty() {
-            return;
+    /// Appends whole lines in one call; to a new file when the one there is has `limit` bytes.
+    pub(crate) fn append(&mut self, path: &Path, lines: &str, limit: u64) -> io::Result<()> {
+        if *self.path != *path {
+            (self.path, self.file) = (path.to_owned(), None);
         }
-        if let Err(e) = self.append(FILE_LIMIT) {
-            tracing::error!("access log {}: {e}", self.path.display());
+        let written = self.write(lines, limit);
+        if written.is_err() {
             self.file = None;
         }
-        self.lines.clear();
+        written
     }
 
-    fn append(&mut self, limit: u64) -> io::Result<()> {
+    fn write(&mut self, lines: &str, limit: u64) -> io::Result<()> {
         if let Some(file) = &self.file {
             let metadata = file.metadata()?;
             if metadata.len() > limit {
@@ -51,13 +47,12 @@ impl AccessFile {
                 .append(true)
                 .open(&self.path)?,
         };
-        self.file.insert(file).write_all(self.lines.as_bytes())
+        self.file.insert(file).write_all(lines.as_bytes())
     }
 }
 
-/// Renames the file unless another thread has done it: then the path names another file already.
+/// Renames the file unless another process has done it: then the path names another file already.
 fn rotate(path: &Path, inode: u64) -> io::Result<()> {
-    let _one_at_a_time = ROTATING.lock();
     match path.metadata() {
         Ok(metadata) if metadata.ino() == inode => {
             let mut former = path.to_owned().into_os_string();
@@ -74,19 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_rotate_once_and_lose_nothing() {
+    fn two_rotate_once_and_lose_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("access.log");
-        let thread = |lines: &str| AccessFile {
-            path: path.clone(),
-            lines: lines.to_owned(),
-            file: None,
-        };
-        let (mut one, mut two) = (thread("one\n"), thread("two\n"));
-        let write = |file: &mut AccessFile, line: &str| {
-            file.lines = line.to_owned();
-            file.append(10).unwrap();
-        };
+        let (mut one, mut two) = (AccessFile::default(), AccessFile::default());
+        let write = |file: &mut AccessFile, line: &str| file.append(&path, line, 10).unwrap();
         write(&mut one, "1 old\n");
         write(&mut two, "2 old\n");
         write(&mut one, "1 new\n");
@@ -98,5 +85,9 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         write(&mut one, "1 newest\n");
         assert_eq!(read(&path), "1 newest\n");
+
+        let other = dir.path().join("other.log");
+        one.append(&other, "moved\n", 10).unwrap();
+        assert_eq!(read(&other), "moved\n");
     }
 }

@@ -10,6 +10,7 @@ pub mod run;
 pub mod snapshot;
 
 mod access_file;
+mod access_log;
 mod backend;
 mod rules;
 mod state;

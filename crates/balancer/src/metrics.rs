@@ -93,10 +93,20 @@ fn endpoints(backend: &Backend) -> Vec<EndpointStatus> {
     status.collect()
 }
 
-pub(crate) fn exposition(state: &State, total: &Total, reasons: &Reasons, now_s: u64) -> String {
+pub(crate) fn exposition(
+    state: &State,
+    total: &Total,
+    reasons: &Reasons,
+    lost_lines: u64,
+    now_s: u64,
+) -> String {
     let mut text = Exposition::default();
     total.expose(&mut text);
     reasons.expose(&mut text);
+    let name = "mainstay_access_log_lost_lines_total";
+    let help = "Lines of the access log dropped because the disk did not take them in time.";
+    text.family(name, "counter", help)
+        .sample(name, "", lost_lines);
     let routes = state.rules.routes.iter().map(|route| {
         let labels = format!("route=\"{}\"", route.name);
         (labels, counts::total(&route.counts.iter()))

@@ -15,6 +15,7 @@ use telemetry::Severity;
 use telemetry::wall_clock::now_ms;
 use tokio::sync::mpsc;
 
+use crate::access_log::Writer;
 use crate::backend::Known;
 use crate::ejections::Ejections;
 use crate::explain;
@@ -47,6 +48,7 @@ struct Balancer {
     shared: Shared<State>,
     lasting: Lasting,
     crew: Crew,
+    log: Writer,
     reasons: Arc<Reasons>,
     probes: Probes,
     ejections: Ejections,
@@ -108,7 +110,9 @@ async fn control(mut inherited: Inherited) -> Result<(), RoleError> {
                     Err(e) => control.refused(version, e).await,
                 },
                 Order::Drain { deadline_ms } => {
-                    balancer.crew.drain(Duration::from_millis(deadline_ms)).await;
+                    let Balancer { crew, log, .. } = balancer;
+                    crew.drain(Duration::from_millis(deadline_ms)).await;
+                    log.end().await;
                     return Ok(());
                 }
                 Order::Ask { id, about } => control.answer(id, balancer.answer(about)).await,
@@ -143,6 +147,7 @@ impl Balancer {
         let connections = state.target.limits.connections;
         let shared = Shared::new(state);
         let (start, reasons) = (Instant::now(), Arc::new(Reasons::default()));
+        let log = Writer::start()?;
         let crew = Crew::start("balancer", connections, |place| {
             let seed = getrandom::u64().map_err(|e| std::io::Error::other(e.to_string()))?;
             let copies = doors.iter().map(|(name, door)| {
@@ -160,6 +165,7 @@ impl Balancer {
                 start,
                 reasons: Arc::clone(&reasons),
                 news: news.clone(),
+                log: log.lines(),
                 place,
             };
             Ok(move || worker::run(parts))
@@ -171,6 +177,7 @@ impl Balancer {
             shared,
             lasting,
             reasons,
+            log,
             crew,
             voice,
         };
@@ -363,6 +370,7 @@ impl Balancer {
                 &state,
                 &self.crew.total(),
                 &self.reasons,
+                self.log.lost(),
                 self.start.elapsed().as_secs(),
             ),
         }

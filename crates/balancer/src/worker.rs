@@ -16,7 +16,7 @@ use process::snapshot::Shared;
 use telemetry::access_log::{Exchange, Format};
 use tokio::sync::mpsc;
 
-use crate::access_file::AccessFile;
+use crate::access_log::Lines;
 use crate::backend::Backend;
 use crate::metrics::Reasons;
 use crate::prepare::Line;
@@ -26,10 +26,8 @@ use crate::state::State;
 use crate::upstream::Kept;
 use crate::{exchange, greet};
 
-/// How often closed connections are removed from the pools and the access log is written.
+/// How often closed connections are removed from the pools and lines of the access log are handed over.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
-/// Bytes of access log collected before they are written.
-const LOG_BUFFER: usize = 32 << 10;
 /// Rooms for requests that are kept; as many as are usually under way at once.
 const LINES: usize = 64;
 
@@ -44,7 +42,7 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     /// Its number among the threads: which of the counters of endpoints and routes are its own.
     pub(crate) index: usize,
-    log: RefCell<AccessFile>,
+    log: RefCell<Lines>,
     ids: Ids,
     start: Instant,
     reasons: Arc<Reasons>,
@@ -104,6 +102,7 @@ pub(crate) struct Parts {
     pub(crate) start: Instant,
     pub(crate) reasons: Arc<Reasons>,
     pub(crate) news: mpsc::Sender<News>,
+    pub(crate) log: Lines,
     pub(crate) place: Place,
 }
 
@@ -121,7 +120,7 @@ pub(crate) async fn run(parts: Parts) {
         kept: RefCell::default(),
         counts: place.counts,
         index: parts.index,
-        log: RefCell::default(),
+        log: RefCell::new(parts.log),
         ids: Ids {
             seed: parts.seed,
             next: Cell::new(0),
@@ -150,7 +149,7 @@ pub(crate) async fn run(parts: Parts) {
     )
     .await;
     housekeeping.abort();
-    worker.log.borrow_mut().write();
+    worker.log.borrow_mut().hand_over();
 }
 
 impl Worker {
@@ -246,7 +245,7 @@ impl Worker {
             state: Arc::clone(&state),
         };
         *former = now;
-        self.log.borrow_mut().path.clone_from(&state.access_log);
+        self.log.borrow_mut().follow(&state.access_log);
         self.view.replace(Rc::new(view));
     }
 
@@ -271,10 +270,7 @@ impl Worker {
 
     pub(crate) fn log(&self, format: &Format, exchange: &Exchange<'_>) {
         let mut log = self.log.borrow_mut();
-        format.write_line(exchange, &mut log.lines);
-        if log.lines.len() > LOG_BUFFER {
-            log.write();
-        }
+        log.add(|lines| format.write_line(exchange, lines));
     }
 
     /// The life of a connection. Its task lives as long, mostly waiting: what only the beginning needs is
@@ -296,7 +292,7 @@ impl Worker {
             for kept in self.view().upstreams.iter().flatten() {
                 kept.sweep(now);
             }
-            self.log.borrow_mut().write();
+            self.log.borrow_mut().hand_over();
             self.counts.set_connections(self.watch.open());
         }
     }

@@ -359,6 +359,14 @@ async fn wait_for_roles(running: &Running, role: &str) -> Result<(), UpError> {
                 );
                 return Err(UpError::new(format!("{what}\n{}", last_lines(&log)), ""));
             }
+            // It has said no to what it was told first: it would say so again.
+            if report.state == RoleState::Starting && !report.reason.is_empty() {
+                let what = format!(
+                    "the {role} on {} cannot do what the site file says: {}",
+                    known.server, report.reason
+                );
+                return Err(UpError::new(what, "mend that, and start again"));
+            }
             all &= report.state == RoleState::Ready;
         }
         Ok(all.then_some(()))

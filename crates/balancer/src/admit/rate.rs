@@ -30,8 +30,6 @@ const LONGEST: u128 = 1 << 40;
 /// What lies further ahead than a burst and this is long past. As much as threads can be apart between
 /// reading the clock and coming here, and far more.
 const APART: Duration = Duration::from_secs(10);
-/// How often a word is fought over before the request is let in; each round, another thread got through.
-const ROUNDS: u32 = 64;
 
 #[derive(Debug)]
 pub struct Table {
@@ -91,10 +89,8 @@ impl Table {
         let set = usize::try_from(key & last)
             .ok()
             .and_then(|at| self.sets.get(at));
-        for _ in 0..ROUNDS {
-            let Some((word, before, busy)) = set.and_then(|set| self.slot(set, tag, now)) else {
-                break;
-            };
+        // Ends: in each round that is in vain, another thread's request got through.
+        while let Some((word, before, busy)) = set.and_then(|set| self.slot(set, tag, now)) {
             let same = entry(before).tag == tag;
             let ahead = if same { self.ahead(before, now) } else { 0 };
             let after = ahead + self.interval;
@@ -111,7 +107,9 @@ impl Table {
                 }
                 return Ok(());
             }
+            std::hint::spin_loop();
         }
+        // There always is a set.
         Ok(())
     }
 

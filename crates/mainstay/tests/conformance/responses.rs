@@ -107,7 +107,7 @@ pub(crate) const ROWS: &[Row] = &[
         "not to a 1.0 client",
         OLD,
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-        closed(200, &["\r\n\r\nhi"], &["103"]),
+        closed(200, &["\r\n\r\nhi"], &["HTTP/1.1 103"]),
     ),
     Row::response(
         "9110 §7.6.1",
@@ -143,7 +143,7 @@ pub(crate) const ROWS: &[Row] = &[
         "nor is a chunked one",
         GET,
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhi",
-        closed(200, &["Transfer-Encoding: chunked\r\n"], &["0\r\n\r\n"]),
+        closed(200, &["Transfer-Encoding: chunked\r\n"], &["\r\n0\r\n"]),
     )
     .ending(),
     bad(

@@ -34,6 +34,23 @@ fn a_command_that_does_not_exist() {
 }
 
 #[test]
+fn a_certificate_that_is_none() {
+    let prepared = Prepared::new(
+        "[balancer]\ncertificates = [{ chain = \"shop.pem\", key = \"shop.pem\" }]\n\
+         [backends.app]\nendpoints = [\"127.0.0.1:9\"]\nhealth = { kind = \"none\" }\n",
+    );
+    std::fs::write(prepared.path().join("shop.pem"), "no certificate").unwrap();
+    let since = Instant::now();
+    let said = refused(&prepared, &[]);
+    assert!(said.contains("shop.pem"), "{said}");
+    assert!(said.contains("next: mend that"), "{said}");
+    assert!(
+        since.elapsed() < Duration::from_secs(60),
+        "it waits in vain"
+    );
+}
+
+#[test]
 fn an_application_that_exits() {
     let site_file = TWO_APP_SERVERS.to_owned() + "\n[app.env]\nTEST_EXIT_AFTER_MS = \"10\"\n";
     let said = refused(&Prepared::new(&site_file), &[]);
