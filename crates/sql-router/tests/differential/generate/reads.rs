@@ -92,7 +92,7 @@ const ABOUT_LAST: [&str; 16] = [
     "SELECT FOUND_ROWS()",
     "SELECT FOUND_ROWS(), ROW_COUNT()",
     "SELECT LAST_INSERT_ID()",
-    "SELECT LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS()",
+    "SELECT LAST_INSERT_ID(), LAST_INSERT_ID()",
     "SELECT @@warning_count, @@error_count",
     "SELECT @@error_count",
     "SELECT @@identity, @@last_insert_id",
