@@ -6,7 +6,7 @@
 
 use crate::capability::status::SESSION_STATE_CHANGED;
 use crate::error_code::ErrorCode;
-use crate::wire::{Malformed, Reader, put_lenenc};
+use crate::wire::{Malformed, Reader, put_lenenc, put_lenenc_bytes};
 
 /// A statement succeeded, or a result set is over (DEPRECATE_EOF).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +36,10 @@ impl<'a> OkPacket<'a> {
         let status = reader.u16()?;
         let warnings = reader.u16()?;
         let (mut info, mut changes): (&[u8], &[u8]) = (&[], &[]);
-        if !session_track {
-            info = reader.rest();
-        } else if !reader.is_empty() {
+        if !reader.is_empty() {
+            // With a length either way, though the manual says otherwise (measured; clients read one).
             info = reader.lenenc_bytes()?;
-            if status & SESSION_STATE_CHANGED != 0 {
+            if session_track && status & SESSION_STATE_CHANGED != 0 {
                 changes = reader.lenenc_bytes()?;
             }
         }
@@ -75,7 +74,9 @@ impl<'a> OkPacket<'a> {
         put_lenenc(out, self.last_insert_id);
         out.extend_from_slice(&(self.status & !SESSION_STATE_CHANGED).to_le_bytes());
         out.extend_from_slice(&self.warnings.to_le_bytes());
-        out.extend_from_slice(self.info);
+        if !self.info.is_empty() {
+            put_lenenc_bytes(out, self.info);
+        }
     }
 }
 
@@ -178,6 +179,17 @@ pub fn ok(status: u16) -> Vec<u8> {
     vec![0, 0, 0, low, high, 0, 0]
 }
 
+/// The same, with the report that `schema` is the session's now: for clients with SESSION_TRACK.
+pub fn ok_in_schema(status: u16, schema: &str) -> Vec<u8> {
+    let (mut name, mut block, mut out) = (Vec::new(), vec![1], ok(status | SESSION_STATE_CHANGED));
+    put_lenenc_bytes(&mut name, schema.as_bytes());
+    put_lenenc_bytes(&mut block, &name);
+    // No text.
+    out.push(0);
+    put_lenenc_bytes(&mut out, &block);
+    out
+}
+
 /// The payload of an ERR packet.
 pub fn err(code: ErrorCode, message: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 9);
@@ -245,6 +257,26 @@ mod tests {
             .unwrap()
             .encode_plain(&mut plain);
         assert_eq!(plain, [0, 1, 0, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_text_of_an_ok_has_its_length_before_it_whoever_reads_it() {
+        let inserted = b"\0\x02\0\x02\0\0\0\x0aRecords: 2";
+        for track in [false, true] {
+            let ok = OkPacket::parse(inserted, track).unwrap();
+            assert_eq!(ok.info, b"Records: 2");
+            let mut plain = Vec::new();
+            ok.encode_plain(&mut plain);
+            assert_eq!(plain, inserted);
+        }
+    }
+
+    #[test]
+    fn a_schema_is_reported() {
+        let packet = ok_in_schema(2, "shop");
+        let ok = OkPacket::parse(&packet, true).unwrap();
+        assert_eq!(ok.changes().collect::<Vec<_>>(), [Change::Schema(b"shop")]);
+        assert_eq!((ok.status, ok.info), (0x4002, b"".as_slice()));
     }
 
     #[test]

@@ -60,7 +60,14 @@ impl Session {
             .reset(self.first_status, self.who.collation, schema);
         // Another user's reads owe nothing to this one's writes, but it does no harm.
         self.note_threads();
-        self.reply_ok().await
+        match self.state.settings.schema.as_deref() {
+            Some(schema) if self.tracks => {
+                let packet = reply::ok_in_schema(self.state.status, schema);
+                self.reply(&packet).await?;
+                Ok(Flow::On)
+            }
+            _ => self.reply_ok().await,
+        }
     }
 
     /// The answer that came along if it is for our plugin and salt, else one asked for.

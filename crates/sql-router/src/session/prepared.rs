@@ -12,6 +12,10 @@ use crate::prepared::{self, OnServer, Reading};
 use crate::relay::{self, Answer};
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
+use crate::statement::class::Pins;
+
+/// An id that no server has given out: of none of its statements.
+const NOBODYS: u32 = u32::MAX - 1;
 
 /// COM_STMT_CLOSE and its like: the command's byte and an id.
 const ID_AT: usize = HEADER + 1;
@@ -60,6 +64,18 @@ impl Session {
         say(error_code::UNKNOWN_STATEMENT, &message)
     }
 
+    /// A command about a statement that is none: the primary says so itself, in its own words, and
+    /// SHOW WARNINGS finds the error there.
+    async fn pass_unknown(&mut self, id: u32, expect: Expect) -> Result<Flow, Trouble> {
+        self.ensure_primary().await?;
+        let taken = self.primary.as_ref().is_some_and(|primary| {
+            let mut known = primary.prepared.values();
+            known.any(|on_server| on_server.id == id) || self.state.pins.has(Pins::PREPARED)
+        });
+        set_id(&mut self.command, if taken { NOBODYS } else { id });
+        self.pass_to_primary(expect).await
+    }
+
     fn id(&self) -> u32 {
         prepared::id_of(self.payload()).unwrap_or(0)
     }
@@ -69,7 +85,7 @@ impl Session {
         let id = self.id();
         let payload = self.command.get(HEADER..).unwrap_or_default();
         let Some(statement) = self.statements.get(id) else {
-            return Err(Self::unknown(id, "EXECUTE"));
+            return self.pass_unknown(id, Expect::Results).await;
         };
         let Some(execute) = prepared::parse_execute(payload, statement.parameters) else {
             return Err(say(
@@ -324,8 +340,11 @@ impl Session {
     pub(super) async fn fetch(&mut self) -> Result<Flow, Trouble> {
         let id = self.id();
         let Some(cursor_on) = self.statements.get(id).map(|statement| statement.cursor_on) else {
-            return Err(Self::unknown(id, "FETCH"));
+            return self.pass_unknown(id, Expect::Rows).await;
         };
+        if cursor_on.is_none() {
+            return self.fetch_without_cursor(id).await;
+        }
         let open = |primary: &ServerConnection| Some(primary.serial) == cursor_on;
         let on_server = self
             .primary
@@ -333,27 +352,38 @@ impl Session {
             .filter(|primary| open(primary))
             .and_then(|primary| primary.prepared.get(&id))
             .copied();
-        match (on_server, cursor_on) {
-            (Some(on_server), Some(_)) => {
+        match on_server {
+            Some(on_server) => {
                 set_id(&mut self.command, on_server.id);
                 self.pass_to_primary(Expect::Rows).await
             }
-            (_, Some(_)) => {
+            None => {
                 let what = "the connection that held this statement's cursor was lost";
                 Err(say(error_code::SERVER_LOST, what))
             }
-            (_, None) => {
-                let what = format!("The statement ({id}) has no open cursor");
-                Err(say(error_code::NO_OPEN_CURSOR, &what))
+        }
+    }
+
+    /// COM_STMT_FETCH of a statement without one: again in the primary's own words.
+    async fn fetch_without_cursor(&mut self, id: u32) -> Result<Flow, Trouble> {
+        self.ensure_primary().await?;
+        if let Some(mut primary) = self.primary.take() {
+            let on_server = self.on_server(&mut primary, id).await;
+            self.primary = Some(primary);
+            if let Ok(on_server) = on_server {
+                set_id(&mut self.command, on_server.id);
+                return self.pass_to_primary(Expect::Rows).await;
             }
         }
+        let what = format!("The statement ({id}) has no open cursor");
+        Err(say(error_code::NO_OPEN_CURSOR, &what))
     }
 
     /// COM_STMT_RESET: closes its cursor and drops its long data, which only the primary can have.
     pub(super) async fn reset_statement(&mut self) -> Result<Flow, Trouble> {
         let id = self.id();
         let Some(statement) = self.statements.get(id) else {
-            return Err(Self::unknown(id, "RESET"));
+            return self.pass_unknown(id, Expect::Results).await;
         };
         statement.long_data_on = None;
         statement.cursor_on = None;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../bed/mod.rs"]
 mod bed;
 mod failures;
 mod login;

@@ -50,6 +50,15 @@ fn free_address() -> SocketAddr {
 }
 
 impl Server {
+    /// A server of its own, that takes writes and knows no other.
+    pub(crate) async fn alone(dir: &Path, name: &'static str) -> Self {
+        copy_template(dir, name);
+        let server = Self::start(dir, name, 3);
+        server.ready().await;
+        server.sql(&["SET GLOBAL read_only=0"]).await;
+        server
+    }
+
     fn start(dir: &Path, name: &'static str, id: u32) -> Self {
         let address = free_address();
         let dir = dir.join(name);
@@ -167,12 +176,8 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let template = template();
         for name in ["db-1", "db-2"] {
-            let copied = Command::new("cp")
-                .args([Path::new("-a"), &template, &dir.path().join(name)])
-                .status();
-            assert!(copied.unwrap().success());
+            copy_template(dir.path(), name);
         }
         let primary = Server::start(dir.path(), "db-1", 1);
         let replica = Server::start(dir.path(), "db-2", 2);
@@ -242,6 +247,13 @@ pub(crate) fn code(error: &mysql_async::Error) -> u16 {
         mysql_async::Error::Server(error) => error.code,
         other => panic!("not a server's error: {other}"),
     }
+}
+
+fn copy_template(dir: &Path, name: &str) {
+    let copied = Command::new("cp")
+        .args([Path::new("-a"), &template(), &dir.join(name)])
+        .status();
+    assert!(copied.unwrap().success());
 }
 
 /// An empty data directory, made once for all tests and runs of this version of the server.

@@ -1,0 +1,142 @@
+//! Runs a script on both sides and finds the first answer that differs.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::bed::{Bed, PATIENCE, Server};
+use crate::known;
+use crate::step::{Event, Script};
+use crate::wire::{Answer, Client};
+
+/// The replica's share of a wait; short, as a stopped applier is waited for in vain.
+const CAUSAL_WAIT: Duration = Duration::from_millis(15);
+
+/// A server alone, and a router before two.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) bed: Bed,
+    alone: Server,
+    _dir: tempfile::TempDir,
+}
+
+impl Pair {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (bed, alone) = tokio::join!(Bed::start(), Server::alone(dir.path(), "alone"));
+        bed.change(|snapshot| snapshot.target.causal_wait = CAUSAL_WAIT);
+        for server in [&bed.primary, &alone] {
+            server.sql(&known::ACCOUNTS).await;
+        }
+        Self {
+            bed,
+            alone,
+            _dir: dir,
+        }
+    }
+
+    /// `Err`: what differs, and all that came before.
+    pub(crate) async fn run(&mut self, script: &Script) -> Result<(), String> {
+        self.begin(script).await;
+        let (mut straight, mut routed) = (Vec::new(), Vec::new());
+        for lane in &script.lanes {
+            straight.push(Client::connect(self.alone.address, lane).await);
+            routed.push(Client::connect(self.bed.address, lane).await);
+        }
+        let mut result = Ok(());
+        for (at, event) in script.steps.iter().enumerate() {
+            match event {
+                Event::StopApplier => drop(self.bed.replica.sql(&["STOP SLAVE SQL_THREAD"]).await),
+                Event::StartApplier => {
+                    drop(self.bed.replica.sql(&["START SLAVE SQL_THREAD"]).await)
+                }
+                Event::Of(lane, step) => {
+                    let (one, other) =
+                        tokio::join!(straight[*lane].run(step), routed[*lane].run(step));
+                    if let Some(difference) = difference(&one, &other) {
+                        result = Err(told(script, at, &difference));
+                        break;
+                    }
+                }
+            }
+        }
+        self.bed.replica.sql(&["START SLAVE SQL_THREAD"]).await;
+        result
+    }
+
+    /// Both sides as the scripts expect them.
+    async fn begin(&self, script: &Script) {
+        let mut schemas: Vec<&str> = script
+            .lanes
+            .iter()
+            .map(|lane| lane.schema.as_str())
+            .collect();
+        schemas.dedup();
+        let mut statements = Vec::new();
+        for schema in schemas {
+            statements.extend(known::schema(schema));
+        }
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        tokio::join!(
+            self.alone.sql(&statements),
+            self.bed.primary.sql(&statements)
+        );
+        self.bed.caught_up().await;
+    }
+
+    /// Leaves out whatever the difference does not need.
+    pub(crate) async fn shrink(&mut self, script: Script) -> Script {
+        let until = Instant::now() + PATIENCE;
+        let mut smallest = script;
+        let mut size = smallest.steps.len().div_ceil(2);
+        while size > 0 && Instant::now() < until {
+            let mut at = smallest.steps.len();
+            while at > 0 && Instant::now() < until {
+                let from = at.saturating_sub(size);
+                let mut tried = smallest.clone();
+                tried.steps.drain(from..at);
+                if self.run(&tried).await.is_err() {
+                    smallest = tried;
+                }
+                at = from.min(smallest.steps.len());
+            }
+            size /= 2;
+        }
+        smallest
+    }
+}
+
+/// None: the same.
+fn difference(straight: &Answer, routed: &Answer) -> Option<String> {
+    let mut out = String::new();
+    if straight.pieces != routed.pieces {
+        for (name, answer) in [("straight", straight), ("routed", routed)] {
+            writeln!(out, "  {name}:").unwrap();
+            for piece in &answer.pieces {
+                writeln!(out, "    {piece:?}").unwrap();
+            }
+        }
+    }
+    // The router asks its servers for more reports than a client gets by default; none may be missing.
+    for report in &straight.reports {
+        if !routed.reports.contains(report) {
+            writeln!(
+                out,
+                "  not reported: {report}; reported: {:?}",
+                routed.reports
+            )
+            .unwrap();
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+fn told(script: &Script, at: usize, difference: &str) -> String {
+    let mut out = String::from("an answer differs\n");
+    for (number, lane) in script.lanes.iter().enumerate() {
+        writeln!(out, "[{number}] {lane:?}").unwrap();
+    }
+    for event in script.steps.iter().take(at + 1) {
+        writeln!(out, "{event}").unwrap();
+    }
+    out + difference
+}
