@@ -14,9 +14,9 @@ use http::shared_idle::SharedIdle;
 use http::workers::Place;
 use process::snapshot::Shared;
 use telemetry::access_log::{Exchange, Format};
+use telemetry::rotating_file::RotatingFile;
 use tokio::sync::mpsc;
 
-use crate::access_file::AccessFile;
 use crate::backend::Backend;
 use crate::metrics::Reasons;
 use crate::prepare::Line;
@@ -44,7 +44,7 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     /// Its number among the threads: which of the counters of endpoints and routes are its own.
     pub(crate) index: usize,
-    log: RefCell<AccessFile>,
+    log: RefCell<RotatingFile>,
     ids: Ids,
     start: Instant,
     reasons: Arc<Reasons>,

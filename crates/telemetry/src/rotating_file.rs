@@ -1,4 +1,5 @@
-//! The access log's file, which every thread appends to: kept below a size, with the one before it.
+//! A log's file that every thread may append to: kept below a size, with the one before it. Of the
+//! balancer's access log and the SQL router's slow log.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,20 +15,20 @@ static ROTATING: Mutex<()> = Mutex::new(());
 
 /// One thread's lines that are not yet written, and where they go.
 #[derive(Debug, Default)]
-pub(crate) struct AccessFile {
-    pub(crate) path: PathBuf,
-    pub(crate) lines: String,
+pub struct RotatingFile {
+    pub path: PathBuf,
+    pub lines: String,
     file: Option<File>,
 }
 
-impl AccessFile {
-    /// Appends what has collected, in one call. A log that cannot be written stops no request.
-    pub(crate) fn write(&mut self) {
+impl RotatingFile {
+    /// Appends what has collected, in one call. A log that cannot be written stops nobody.
+    pub fn write(&mut self) {
         if self.lines.is_empty() {
             return;
         }
         if let Err(e) = self.append(FILE_LIMIT) {
-            tracing::error!("access log {}: {e}", self.path.display());
+            tracing::error!("log {}: {e}", self.path.display());
             self.file = None;
         }
         self.lines.clear();
@@ -77,13 +78,13 @@ mod tests {
     fn threads_rotate_once_and_lose_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("access.log");
-        let thread = |lines: &str| AccessFile {
+        let thread = |lines: &str| RotatingFile {
             path: path.clone(),
             lines: lines.to_owned(),
             file: None,
         };
         let (mut one, mut two) = (thread("one\n"), thread("two\n"));
-        let write = |file: &mut AccessFile, line: &str| {
+        let write = |file: &mut RotatingFile, line: &str| {
             file.lines = line.to_owned();
             file.append(10).unwrap();
         };
