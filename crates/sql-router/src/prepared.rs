@@ -5,11 +5,14 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mysql::scan::Prepared;
 use mysql::wire::Reader;
 
+use crate::digests::Digest;
 use crate::limits::STATEMENTS;
+use crate::statement::cache::Known;
 use crate::statement::class::Class;
 
 /// One prepared statement of a client.
@@ -17,6 +20,8 @@ use crate::statement::class::Class;
 pub(crate) struct Statement {
     pub(crate) text: Rc<[u8]>,
     pub(crate) class: Class,
+    /// Where it is counted.
+    pub(crate) digest: Arc<Digest>,
     pub(crate) parameters: u16,
     /// The types the client bound last, two bytes each.
     pub(crate) types: Rc<[u8]>,
@@ -53,10 +58,11 @@ impl Statements {
         self.last
     }
 
-    pub(crate) fn add(&mut self, id: u32, text: &[u8], class: Class, prepared: Prepared) {
+    pub(crate) fn add(&mut self, id: u32, text: &[u8], known: Known, prepared: Prepared) {
         let statement = Statement {
             text: text.into(),
-            class,
+            class: known.class,
+            digest: known.digest,
             parameters: prepared.parameters,
             types: Rc::from([]),
             binding: 0,

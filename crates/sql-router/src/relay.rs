@@ -17,8 +17,9 @@ pub(crate) struct Terms {
     pub(crate) expect: Expect,
     /// The client agreed on session tracking.
     pub(crate) client_tracks: bool,
-    /// From a replica: an error that the primary may not have is kept back.
-    pub(crate) from_replica: bool,
+    /// From a replica, with the primary to be asked after it: an error that the primary may not have is
+    /// kept back.
+    pub(crate) withholds: bool,
     /// The client's id for the statement being prepared.
     pub(crate) prepared_as: u32,
     /// The number of the answer's first packet, by the command's last frame.
@@ -33,6 +34,8 @@ pub(crate) struct Answer {
     /// It was an error, which the client has not got.
     pub(crate) withheld: Option<ErrPacket>,
     pub(crate) prepared: Option<Prepared>,
+    /// Rows that the client has got.
+    pub(crate) rows: u64,
 }
 
 /// Why an answer did not come to its end.
@@ -80,6 +83,7 @@ pub(crate) async fn answer(
         match relay.step()? {
             Then::Done => {
                 relay.flush().await?;
+                relay.answer.rows = relay.scanner.rows();
                 return Ok(relay.answer);
             }
             Then::More(count) => {
@@ -151,7 +155,7 @@ impl Relay<'_> {
                 let payload = self.payload(length).unwrap_or_default();
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
-                if self.terms.from_replica && first && is_withheld(error.code) {
+                if self.terms.withholds && first && is_withheld(error.code) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
                     return Ok(());

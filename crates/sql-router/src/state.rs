@@ -7,6 +7,7 @@ use mysql::capability::status::{
     AUTOCOMMIT, IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, NO_BACKSLASH_ESCAPES,
 };
 use mysql::gtid::mariadb::Position;
+use site::name::MemberName;
 
 use crate::statement::class::{Class, Pins};
 
@@ -24,6 +25,13 @@ pub(crate) enum Last {
     #[default]
     Primary,
     Replica,
+}
+
+/// Where a session has read data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Read {
+    Primary,
+    Replica(MemberName),
 }
 
 /// What the primary changed without saying so; it must be asked before a replica is used.
@@ -51,6 +59,8 @@ pub(crate) struct SessionState {
     pub(crate) next_transaction_set: bool,
     pub(crate) unseen: Unseen,
     pub(crate) last: Last,
+    /// Where it has read what `seen` may not cover; a read elsewhere must not see less.
+    pub(crate) read: Option<Read>,
     /// The login's collation; its character set says how the client's text is read.
     collation: u8,
 }
@@ -69,15 +79,16 @@ impl SessionState {
             next_transaction_set: false,
             unseen: Unseen::Nothing,
             last: Last::Primary,
+            read: None,
             collation,
         }
     }
 
     /// COM_RESET_CONNECTION, COM_CHANGE_USER: as after a login, except for what it has seen.
     pub(crate) fn reset(&mut self, status: u16, collation: u8, schema: Option<String>) {
-        let seen = std::mem::take(&mut self.seen);
+        let (seen, read) = (std::mem::take(&mut self.seen), self.read.take());
         *self = Self::new(status, collation, schema);
-        self.seen = seen;
+        (self.seen, self.read) = (seen, read);
     }
 
     /// A reply's status word: what outlasts the reply is kept.
@@ -97,6 +108,21 @@ impl SessionState {
     /// Does the connection to the primary hold something that would be lost with it?
     pub(crate) fn holds(&self) -> bool {
         self.in_transaction() || !self.pins.is_empty() || self.next_transaction_set
+    }
+
+    /// It has read from this replica, which need not be copied each time.
+    pub(crate) fn has_read_from(&mut self, member: &MemberName) {
+        if self.reader() != Some(member) {
+            self.read = Some(Read::Replica(member.clone()));
+        }
+    }
+
+    /// The replica it has read from last, if what it read there is not covered by `seen`.
+    pub(crate) fn reader(&self) -> Option<&MemberName> {
+        match &self.read {
+            Some(Read::Replica(member)) => Some(member),
+            Some(Read::Primary) | None => None,
+        }
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ use mysql::error_code;
 use mysql::packet::Idle;
 use mysql::reply;
 use site::name::MemberName;
+use site::target::Consistency;
 
 use super::{Session, Trouble, say};
 use crate::absorb;
@@ -126,10 +127,12 @@ impl Session {
         &mut self,
         snapshot: &Snapshot,
         member: &MemberName,
+        consistency: Consistency,
     ) -> Result<(), Because> {
         if self.state.unseen != Unseen::Nothing && !self.look().await {
             return Err(Because::Behind);
         }
+        self.know_position(snapshot, member, consistency).await?;
         let generation = snapshot.servers.generation;
         let good = self.replica.as_mut().is_some_and(|replica| {
             replica.member == *member
@@ -140,7 +143,7 @@ impl Session {
             self.replica = None;
             self.open_replica(snapshot, member).await?;
         }
-        let prepared = self.prepare_replica(snapshot);
+        let prepared = self.prepare_replica(snapshot, consistency);
         // A replica that does not answer must not keep its readers.
         let limit = snapshot.target.causal_wait + CONNECT;
         let prepared = match tokio::time::timeout(limit, prepared).await {
@@ -179,7 +182,11 @@ impl Session {
         }
     }
 
-    async fn prepare_replica(&mut self, snapshot: &Snapshot) -> Result<(), Because> {
+    async fn prepare_replica(
+        &mut self,
+        snapshot: &Snapshot,
+        consistency: Consistency,
+    ) -> Result<(), Because> {
         let Some(replica) = self.replica.as_mut() else {
             return Err(Because::ReplicaFailed);
         };
@@ -189,7 +196,7 @@ impl Session {
             Err(AskError::Broken(_)) => return Err(Because::ReplicaFailed),
         }
         let seen = &self.state.seen;
-        if replica.reached.contains(seen) {
+        if consistency == Consistency::Eventual || replica.reached.contains(seen) {
             return Ok(());
         }
         bump(&self.worker.counts.causal_waits);
