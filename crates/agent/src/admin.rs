@@ -1,6 +1,7 @@
 //! The admin API: a unix socket for the command line (guarded by its directory's mode), and per server
 //! an address with its metrics; the first server's has the live page too, which asks for a token.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use process::message::About;
 use serde::Deserialize;
 use site::name::ServerName;
 use site::target::Target;
+use sql_router::snapshot::{RouteAnswer, RouteQuestion, Statistics};
 use telemetry::metrics;
 use telemetry::metrics::Exposition;
 use telemetry::wall_clock::now_ms;
@@ -27,6 +29,7 @@ use crate::balancer_side::Balancers;
 use crate::known::Known;
 use crate::local::Running;
 use crate::role_process::RoleState;
+use crate::sql_side;
 use crate::statuses;
 use crate::up_error::UpError;
 
@@ -77,6 +80,8 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         .route("/stop", post(stop))
         .route("/endpoint", post(endpoint))
         .route("/explain", post(explain))
+        .route("/sql/statistics", post(sql_statistics))
+        .route("/sql/route", post(sql_route))
         .route("/reload", post(reload))
         .route("/upgrade", post(upgrade))
         .with_state(admin);
@@ -194,6 +199,25 @@ async fn explain(
     Json(question): Json<Question>,
 ) -> Result<Json<Explanation>, Refused> {
     Ok(Json(admin.balancers()?.explain(&question).await?))
+}
+
+#[derive(Deserialize)]
+struct Reset {
+    reset: bool,
+}
+
+async fn sql_statistics(
+    State(admin): State<Admin>,
+    Json(Reset { reset }): Json<Reset>,
+) -> Result<Json<BTreeMap<ServerName, Statistics>>, Refused> {
+    Ok(Json(sql_side::statistics(&admin.known, reset).await?))
+}
+
+async fn sql_route(
+    State(admin): State<Admin>,
+    Json(question): Json<RouteQuestion>,
+) -> Result<Json<RouteAnswer>, Refused> {
+    Ok(Json(sql_side::route(&admin.known, question).await?))
 }
 
 /// The body is the text of the site file.

@@ -18,6 +18,7 @@ pub mod state_dir;
 mod app_side;
 mod balancer_side;
 mod role_process;
+mod sql_side;
 
 // what each is told, and what all of it looks like
 mod known;

@@ -39,6 +39,7 @@ pub(crate) fn sql_router(
     target: &SqlRouterTarget,
     members: &[MemberReport],
     service_password_file: PathBuf,
+    slow_log: PathBuf,
 ) -> sql_router::snapshot::Snapshot {
     let generation = members.iter().filter_map(|member| member.generation).max();
     let current = |member: &&MemberReport| member.generation == generation;
@@ -64,6 +65,7 @@ pub(crate) fn sql_router(
         },
         service_user: database::accounts::ROUTER.to_owned(),
         service_password_file,
+        slow_log,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use crate::access_file::{AccessFile, FILE_LIMIT};
+use telemetry::rotating_file::{FILE_LIMIT, RotatingFile};
 
 /// Bytes of lines that are handed over before their time.
 const BATCH: usize = 32 << 10;
@@ -91,7 +91,7 @@ impl Writer {
 
 /// Until nobody can send any more.
 fn write(batches: &Receiver<Batch>, tally: &Tally) {
-    let mut file = AccessFile::default();
+    let mut file = RotatingFile::default();
     // A full disk is told when it begins, not for every batch.
     let mut failing = false;
     while let Ok(Batch { path, lines }) = batches.recv() {

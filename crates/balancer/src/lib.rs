@@ -9,7 +9,6 @@
 pub mod run;
 pub mod snapshot;
 
-mod access_file;
 mod access_log;
 mod backend;
 mod rules;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    check, down, endpoint, explain, import, init, logs, reload, run, schema, status, trust, up,
-    upgrade,
+    check, down, endpoint, explain, import, init, logs, reload, run, schema, sql, status, trust,
+    up, upgrade,
 };
 
 /// A website on several servers, from one file.
@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Endpoint(endpoint::Args),
     /// Say which route, backend and endpoint a request would take, and why
     Explain(explain::Args),
+    /// Say which SQL statements were run, and where one would go
+    Sql(sql::Args),
     /// Show what the site's processes print
     Logs(logs::Args),
     /// Say how to make browsers trust the site's local authority

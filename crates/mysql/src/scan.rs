@@ -110,6 +110,7 @@ pub struct Scanner {
     body: usize,
     /// The next frame belongs to the packet before.
     continued: bool,
+    rows: u64,
 }
 
 /// What one frame turned out to be.
@@ -131,7 +132,13 @@ impl Scanner {
             state,
             body: 0,
             continued: false,
+            rows: 0,
         }
+    }
+
+    /// Rows so far, of all result sets.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Walks on over `bytes`, which begin where the last scan said it ended.
@@ -250,7 +257,11 @@ impl Scanner {
             }
             (State::EofOfDefinitions(next), _) => self.end_of_definitions(payload, next),
             (State::Rows, Some(first)) if self.ends_rows(frame, first) => self.end(payload),
-            (State::Rows | State::Done, _) => Ok(Step::Pass),
+            (State::Rows, _) => {
+                self.rows += 1;
+                Ok(Step::Pass)
+            }
+            (State::Done, _) => Ok(Step::Pass),
         }
     }
 

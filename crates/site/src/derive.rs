@@ -216,6 +216,9 @@ impl Derive<'_> {
             // As long as a failover may take; browsers and proxies still wait.
             hold: Duration::from_secs(10),
             max_lag: database.max_lag,
+            slow: self.site.sql_router.slow,
+            routing: self.site.sql_router.routing,
+            users: self.site.sql_router.users.clone(),
         }
     }
 

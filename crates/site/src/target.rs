@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
@@ -155,6 +156,83 @@ pub struct SqlRouterTarget {
     /// A replica further behind gets no reads.
     #[serde(with = "milliseconds")]
     pub max_lag: Duration,
+    /// None: no statement is written down.
+    pub slow: Option<SlowLog>,
+    pub routing: SqlRouting,
+    /// By the name of the database user, for those that have rules of their own.
+    pub users: BTreeMap<String, SqlRouting>,
+}
+
+impl SqlRouterTarget {
+    /// The rules for a database user.
+    pub fn routing_of(&self, user: &str) -> SqlRouting {
+        self.users.get(user).copied().unwrap_or(self.routing)
+    }
+}
+
+/// Which statements the router writes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowLog {
+    /// Those that take this long, or longer.
+    #[serde(with = "milliseconds")]
+    pub from: Duration,
+    /// With the values in them.
+    pub values: bool,
+}
+
+/// How a user's statements are routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRouting {
+    pub mode: SqlMode,
+    pub consistency: Consistency,
+}
+
+/// Which statements go to replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(title = "mode")]
+pub enum SqlMode {
+    /// Those that are provably reads; the others go to the primary.
+    Split,
+    /// None.
+    Primary,
+    /// Those that are provably reads; others that read or write data are refused.
+    Replica,
+}
+
+impl SqlMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
+}
+
+/// What a read on a replica has to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(title = "consistency")]
+pub enum Consistency {
+    /// What the session has written, and what it has read before.
+    Session,
+    /// What is there, at most `max-lag` old.
+    Eventual,
+    /// Every write of anybody that was acknowledged before it.
+    Strong,
+}
+
+impl Consistency {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Eventual => "eventual",
+            Self::Strong => "strong",
+        }
+    }
 }
 
 /// A database member as others see it.

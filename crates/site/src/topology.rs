@@ -16,6 +16,7 @@ use crate::target::balancer::{
     AccessLogFormat, BackendTarget, BalancerLimits, CertificateFiles, ClientCertificates,
     ListenerTarget, Network, RouteTarget,
 };
+use crate::target::{SlowLog, SqlRouting};
 
 /// A whole site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct Site {
     /// None: a site of static files only.
     pub app: Option<App>,
     pub database: Option<Database>,
+    pub sql_router: SqlRouter,
     pub virtual_address: Option<VirtualAddress>,
     /// None: no HTTPS in production.
     pub tls: Option<Tls>,
@@ -191,6 +193,15 @@ pub struct Database {
     pub max_lag: Duration,
     pub replication: Replication,
     pub at: Place,
+}
+
+/// What the types of the target say, they say here too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlRouter {
+    pub routing: SqlRouting,
+    /// By the name of the database user.
+    pub users: BTreeMap<String, SqlRouting>,
+    pub slow: Option<SlowLog>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

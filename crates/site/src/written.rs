@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::at::At;
 use crate::spelling::{Scalar, Value, Words};
+use crate::target::{Consistency, SqlMode};
 use crate::topology::{Authority, Engine, ListenKind, Replication, Role};
 
 pub mod backend;
@@ -51,6 +52,8 @@ pub struct Written {
     pub app: Option<At<AppSection>>,
     /// The database: one primary that takes writes, and replicas that serve reads.
     pub database: Option<At<DatabaseSection>>,
+    /// The SQL router on every app server: what the replicas are asked, and what is written down of it.
+    pub sql_router: Option<At<SqlRouterSection>>,
     /// One address that the balancers share: it moves when the one that holds it fails.
     pub virtual_address: Option<At<VirtualAddressSection>>,
     /// HTTPS. Without this section the servers offer HTTP only.
@@ -162,6 +165,42 @@ pub struct DatabaseSection {
     /// What a commit waits for. Default `async`.
     #[schemars(extend("examples" = ["async"]))]
     pub replication: Option<At<Replication>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SqlRouterSection {
+    /// Which statements go to replicas. `split`: those that are provably reads. `primary`: none.
+    /// `replica`: those that are provably reads; others that read or write data are refused.
+    /// Default `split`.
+    #[schemars(extend("examples" = ["split"]))]
+    pub mode: Option<At<SqlMode>>,
+    /// What a read on a replica has to see. `session`: what its session has written, and what it has
+    /// read before. `eventual`: what is there, at most `max-lag` old. `strong`: every write that was
+    /// acknowledged before it, of anybody. Default `session`.
+    #[schemars(extend("examples" = ["session"]))]
+    pub consistency: Option<At<Consistency>>,
+    /// Statements that take so long, or longer, are written to the slow log (`mainstay logs sql-slow`).
+    /// Default: none.
+    #[schemars(extend("examples" = ["500ms"]))]
+    pub slow: Option<At<String>>,
+    /// The slow log shows statements with their values, which may be secrets. Default false: `?` in
+    /// their place.
+    #[schemars(extend("examples" = [true]))]
+    pub slow_values: Option<At<bool>>,
+    /// Other rules for single database users, one `[sql-router.users.NAME]` table each.
+    pub users: Option<BTreeMap<At<String>, At<SqlUserSection>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SqlUserSection {
+    /// Which of this user's statements go to replicas. Default: that of `[sql-router]`.
+    #[schemars(extend("examples" = ["replica"]))]
+    pub mode: Option<At<SqlMode>>,
+    /// What this user's reads on a replica have to see. Default: that of `[sql-router]`.
+    #[schemars(extend("examples" = ["eventual"]))]
+    pub consistency: Option<At<Consistency>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use mysql::gtid::mariadb::Gtid;
 use mysql::reply::{Change, OkPacket};
 
-use crate::state::{InsertId, SessionState, Settings, Unseen};
+use crate::state::{InsertId, Read, SessionState, Settings, Unseen};
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
 /// Settings that belong to one connection's past or to writing, so that a read elsewhere does not
@@ -100,6 +100,9 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     if class.unreported {
         state.unseen = state.unseen.max(Unseen::Setting);
     }
+    if class.tells_data() {
+        state.read = Some(Read::Primary);
+    }
 }
 
 /// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`.
@@ -136,6 +139,8 @@ fn variable(
     if name == "last_gtid" {
         if let Ok(gtid) = value.parse::<Gtid>() {
             state.seen.advance(gtid);
+            // Whatever it read before was committed before this.
+            state.read = None;
         }
     } else if PINNING.contains(&name.as_str()) {
         state.pins = state.pins.with(Pins::STATE);
@@ -236,6 +241,18 @@ mod tests {
         assert_eq!(session.0.seen.to_string(), "0-1-7");
         assert_eq!(session.0.settings, Settings::default());
         assert!(!session.0.holds());
+    }
+
+    #[test]
+    fn a_write_covers_what_was_read_before_it() {
+        let mut session = Session::new();
+        session.run("SELECT f()", AUTOCOMMIT, &[]);
+        assert_eq!(session.0.read, Some(Read::Primary));
+        session.run("SET a = 1", AUTOCOMMIT, &[]);
+        assert_eq!(session.0.read, Some(Read::Primary));
+        let gtid = [variable("last_gtid", "0-1-7")];
+        session.run("INSERT INTO t VALUES (1)", AUTOCOMMIT, &gtid);
+        assert_eq!(session.0.read, None);
     }
 
     #[test]

@@ -10,8 +10,11 @@ pub mod router;
 pub mod run;
 pub mod snapshot;
 
+mod digests;
 mod limits;
 mod metrics;
+mod slow;
+pub mod statistics;
 mod worker;
 
 // a client comes in
@@ -25,6 +28,7 @@ mod session;
 
 // what decides, without I/O: what a statement is, where it goes, what is sent first, what is learned
 mod absorb;
+mod explain;
 mod prepared;
 mod restore;
 pub mod route;

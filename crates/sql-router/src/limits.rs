@@ -32,5 +32,13 @@ pub(crate) const IDLE_AGE: Duration = Duration::from_secs(30);
 pub(crate) const BUFFER_KEPT: usize = 64 << 10;
 /// (user, schema) pairs known to be good, per thread.
 pub(crate) const SCHEMAS: usize = 256;
+/// Digests of statements counted one by one, per thread, and bytes of their texts; the others are
+/// counted together. An application has some hundred.
+pub(crate) const DIGESTS: usize = 1_000;
+pub(crate) const DIGEST_BYTES: usize = 256 << 10;
+/// Lines on their way to the slow log; a thousand statements may be slow at once.
+pub(crate) const SLOW_QUEUE: usize = 1_024;
+/// Bytes of a statement in the slow log.
+pub(crate) const SLOW_TEXT: usize = 4 << 10;
 /// Threads: more than the cores of a small server do not help beside an application.
 pub(crate) const THREADS_AT_LEAST: usize = 2;

@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use telemetry::metrics::{Exposition, LATENCY_SECONDS};
 
-use crate::route::Because;
+use crate::route::{Because, Destination};
 use crate::sessions::Sessions;
 use crate::snapshot::Status;
 
 const BUCKETS: usize = LATENCY_SECONDS.len() + 1;
+const DESTINATIONS: usize = Destination::ALL.len();
 
 /// One thread's counters.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    /// By reason, in the order of `Because::ALL`.
-    to_primary: Vec<AtomicU64>,
-    to_replica: Vec<AtomicU64>,
-    latency: [AtomicU64; BUCKETS],
-    latency_sum_us: AtomicU64,
+    /// By destination, then by reason, in the order of `Because::ALL`.
+    went: [Vec<AtomicU64>; DESTINATIONS],
+    /// By destination.
+    latency: [Latency; DESTINATIONS],
     pub(crate) causal_waits: AtomicU64,
     pub(crate) causal_fallbacks: AtomicU64,
     pub(crate) errors: AtomicU64,
@@ -30,16 +30,22 @@ pub(crate) struct Counts {
     pub(crate) logins_refused: AtomicU64,
     pub(crate) servers_opened: AtomicU64,
     pub(crate) servers_reused: AtomicU64,
+    pub(crate) slow: AtomicU64,
+    pub(crate) slow_dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Latency {
+    buckets: [AtomicU64; BUCKETS],
+    sum_us: AtomicU64,
 }
 
 impl Default for Counts {
     fn default() -> Self {
         let zeros = || Because::ALL.iter().map(|_| AtomicU64::default()).collect();
         Self {
-            to_primary: zeros(),
-            to_replica: zeros(),
+            went: std::array::from_fn(|_| zeros()),
             latency: Default::default(),
-            latency_sum_us: AtomicU64::default(),
             causal_waits: AtomicU64::default(),
             causal_fallbacks: AtomicU64::default(),
             errors: AtomicU64::default(),
@@ -48,38 +54,43 @@ impl Default for Counts {
             logins_refused: AtomicU64::default(),
             servers_opened: AtomicU64::default(),
             servers_reused: AtomicU64::default(),
+            slow: AtomicU64::default(),
+            slow_dropped: AtomicU64::default(),
         }
     }
 }
 
 /// Adds one; only the counter's own thread may.
 pub(crate) fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+    add(counter, 1);
+}
+
+/// The same for more than one.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 impl Counts {
-    pub(crate) fn to_primary(&self, because: Because) {
-        if let Some(counter) = self.to_primary.get(because.index()) {
+    /// A statement went there.
+    pub(crate) fn went(&self, to: Destination, because: Because) {
+        let reasons = self.went.get(to.index());
+        if let Some(counter) = reasons.and_then(|reasons| reasons.get(because.index())) {
             bump(counter);
         }
     }
 
-    pub(crate) fn to_replica(&self, because: Because) {
-        if let Some(counter) = self.to_replica.get(because.index()) {
-            bump(counter);
-        }
-    }
-
-    /// A statement was answered.
-    pub(crate) fn took(&self, time: Duration) {
+    /// A command was answered.
+    pub(crate) fn took(&self, to: Destination, time: Duration) {
+        let Some(latency) = self.latency.get(to.index()) else {
+            return;
+        };
         let seconds = time.as_secs_f64();
         let bucket = LATENCY_SECONDS.iter().position(|bound| seconds <= *bound);
-        if let Some(counter) = self.latency.get(bucket.unwrap_or(BUCKETS - 1)) {
+        if let Some(counter) = latency.buckets.get(bucket.unwrap_or(BUCKETS - 1)) {
             bump(counter);
         }
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let sum = &self.latency_sum_us;
-        sum.store(sum.load(Relaxed).wrapping_add(us), Relaxed);
+        add(&latency.sum_us, us);
     }
 }
 
@@ -87,16 +98,18 @@ fn sum(threads: &[Arc<Counts>], of: impl Fn(&Counts) -> &AtomicU64) -> u64 {
     threads.iter().map(|counts| of(counts).load(Relaxed)).sum()
 }
 
-fn sum_all(threads: &[Arc<Counts>], of: impl Fn(&Counts) -> &[AtomicU64]) -> u64 {
-    let each = threads.iter().flat_map(|counts| of(counts));
-    each.map(|counter| counter.load(Relaxed)).sum()
+fn sum_of(threads: &[Arc<Counts>], to: Destination) -> u64 {
+    let reasons = threads
+        .iter()
+        .filter_map(|counts| counts.went.get(to.index()));
+    reasons.flatten().map(|counter| counter.load(Relaxed)).sum()
 }
 
 pub(crate) fn status(threads: &[Arc<Counts>], sessions: &Sessions) -> Status {
     Status {
         sessions: sessions.count() as u64,
-        to_primary: sum_all(threads, |counts| &counts.to_primary),
-        to_replica: sum_all(threads, |counts| &counts.to_replica),
+        to_primary: sum_of(threads, Destination::Primary),
+        to_replica: sum_of(threads, Destination::Replica),
         causal_fallback: sum(threads, |counts| &counts.causal_fallbacks),
         errors: sum(threads, |counts| &counts.errors),
     }
@@ -113,7 +126,7 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
     statements(&mut out, threads);
     latency(&mut out, threads);
     type Of = fn(&Counts) -> &AtomicU64;
-    let counters: [(&str, &str, Of); 8] = [
+    let counters: [(&str, &str, Of); 10] = [
         (
             "causal_waits",
             "Reads that asked a replica for what the session had seen.",
@@ -144,6 +157,12 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
             "Connections to servers taken from the pool.",
             |c| &c.servers_reused,
         ),
+        ("slow", "Statements that were slow.", |c| &c.slow),
+        (
+            "slow_dropped",
+            "Of these, not written down: the slow log could not be written fast enough.",
+            |c| &c.slow_dropped,
+        ),
     ];
     for (name, help, of) in counters {
         let name = format!("mainstay_sql_{name}");
@@ -156,17 +175,14 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
 fn statements(out: &mut Exposition, threads: &[Arc<Counts>]) {
     let help = "Statements by where they went and why.";
     out.family("mainstay_sql_statements", "counter", help);
-    type Of = fn(&Counts) -> &[AtomicU64];
-    let sides: [(&str, Of); 2] = [
-        ("primary", |counts| &counts.to_primary),
-        ("replica", |counts| &counts.to_replica),
-    ];
-    for (to, of) in sides {
+    for to in Destination::ALL {
+        let reasons = || threads.iter().filter_map(|c| c.went.get(to.index()));
         for (index, because) in Because::ALL.iter().enumerate() {
-            let each = threads.iter().filter_map(|counts| of(counts).get(index));
+            let each = reasons().filter_map(|counters| counters.get(index));
             let count: u64 = each.map(|counter| counter.load(Relaxed)).sum();
             if count > 0 {
-                let labels = format!("to=\"{to}\",because=\"{}\"", because.as_str());
+                let (to, because) = (to.as_str(), because.as_str());
+                let labels = format!("to=\"{to}\",because=\"{because}\"");
                 out.sample("mainstay_sql_statements_total", &labels, count);
             }
         }
@@ -181,20 +197,31 @@ fn latency(out: &mut Exposition, threads: &[Arc<Counts>]) {
         "From a statement's last byte to its answer's.",
     );
     let bucket = format!("{name}_bucket");
-    let mut total = 0;
-    for index in 0..BUCKETS {
-        let each = threads
-            .iter()
-            .filter_map(|counts| counts.latency.get(index));
-        total += each.map(|counter| counter.load(Relaxed)).sum::<u64>();
-        let bound = LATENCY_SECONDS
-            .get(index)
-            .map_or("+Inf".to_owned(), f64::to_string);
-        out.sample(&bucket, &format!("le=\"{bound}\""), total);
+    let destinations = Destination::ALL.map(Destination::as_str);
+    for (place, to) in destinations.into_iter().chain(["router"]).enumerate() {
+        let each = || {
+            threads
+                .iter()
+                .filter_map(|counts| counts.latency.get(place))
+        };
+        let mut total = 0;
+        for index in 0..BUCKETS {
+            let counters = each().filter_map(|latency| latency.buckets.get(index));
+            total += counters.map(|counter| counter.load(Relaxed)).sum::<u64>();
+            let bound = LATENCY_SECONDS
+                .get(index)
+                .map_or("+Inf".to_owned(), f64::to_string);
+            out.sample(&bucket, &format!("to=\"{to}\",le=\"{bound}\""), total);
+        }
+        let us = each().map(|latency| latency.sum_us.load(Relaxed)).sum();
+        let seconds = Duration::from_micros(us).as_secs_f64();
+        let labels = format!("to=\"{to}\"");
+        out.sample(&format!("{name}_sum"), &labels, seconds).sample(
+            &format!("{name}_count"),
+            &labels,
+            total,
+        );
     }
-    let seconds = Duration::from_micros(sum(threads, |c| &c.latency_sum_us)).as_secs_f64();
-    out.sample(&format!("{name}_sum"), "", seconds)
-        .sample(&format!("{name}_count"), "", total);
 }
 
 #[cfg(test)]
@@ -206,9 +233,10 @@ mod tests {
     fn threads_are_summed_up() {
         let threads = [Arc::new(Counts::default()), Arc::new(Counts::default())];
         for counts in &threads {
-            counts.to_replica(Because::Statement(Reason::PlainRead));
-            counts.to_primary(Because::Pinned);
-            counts.took(Duration::from_micros(700));
+            counts.went(Destination::Replica, Because::Statement(Reason::PlainRead));
+            counts.went(Destination::Primary, Because::Pinned);
+            counts.took(Destination::Replica, Duration::from_micros(700));
+            counts.took(Destination::Router, Duration::from_micros(7));
         }
         let sessions = Sessions::default();
         let status = status(&threads, &sessions);
@@ -217,8 +245,10 @@ mod tests {
         for line in [
             "mainstay_sql_statements_total{to=\"replica\",because=\"plain-read\"} 2",
             "mainstay_sql_statements_total{to=\"primary\",because=\"pinned\"} 2",
-            "mainstay_sql_statement_seconds_bucket{le=\"0.0005\"} 0",
-            "mainstay_sql_statement_seconds_bucket{le=\"+Inf\"} 2",
+            "mainstay_sql_statement_seconds_bucket{to=\"replica\",le=\"0.0005\"} 0",
+            "mainstay_sql_statement_seconds_bucket{to=\"replica\",le=\"+Inf\"} 2",
+            "mainstay_sql_statement_seconds_count{to=\"primary\"} 0",
+            "mainstay_sql_statement_seconds_count{to=\"router\"} 2",
         ] {
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }

@@ -5,12 +5,15 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mysql::scan::Prepared;
 use mysql::wire::Reader;
 
+use crate::digests::Digest;
 use crate::limits::STATEMENTS;
 use crate::state::Settings;
+use crate::statement::cache::Known;
 use crate::statement::class::Class;
 
 /// One prepared statement of a client.
@@ -18,6 +21,8 @@ use crate::statement::class::Class;
 pub(crate) struct Statement {
     pub(crate) text: Rc<[u8]>,
     pub(crate) class: Class,
+    /// Where it is counted.
+    pub(crate) digest: Arc<Digest>,
     pub(crate) parameters: u16,
     /// The types the client bound last, two bytes each.
     pub(crate) types: Rc<[u8]>,
@@ -91,7 +96,7 @@ impl Statements {
         &mut self,
         id: u32,
         text: &[u8],
-        class: Class,
+        known: Known,
         prepared: Prepared,
         settings: &Settings,
     ) {
@@ -104,7 +109,8 @@ impl Statements {
         };
         let statement = Statement {
             text: text.into(),
-            class,
+            class: known.class,
+            digest: known.digest,
             parameters: prepared.parameters,
             types: Rc::from([]),
             binding: 0,

@@ -17,8 +17,9 @@ pub(crate) struct Terms {
     pub(crate) expect: Expect,
     /// The client agreed on session tracking.
     pub(crate) client_tracks: bool,
-    /// From a replica: an error that the primary may not have is kept back.
-    pub(crate) from_replica: bool,
+    /// From a replica, with the primary to be asked after it: an error that the primary may not have is
+    /// kept back.
+    pub(crate) withholds: bool,
     /// The client's id for the statement being prepared.
     pub(crate) prepared_as: u32,
     /// The number of the answer's first packet, by the command's last frame.
@@ -35,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
+    /// Rows that the client has got.
+    pub(crate) rows: u64,
 }
 
 /// What `ROW_COUNT()` and `SHOW WARNINGS` have to tell of a statement.
@@ -94,6 +97,7 @@ pub(crate) async fn answer(
         match relay.step()? {
             Then::Done => {
                 relay.flush().await?;
+                relay.answer.rows = relay.scanner.rows();
                 return Ok(relay.answer);
             }
             Then::More(count) => {
@@ -169,7 +173,7 @@ impl Relay<'_> {
                 let payload = self.payload(length).unwrap_or_default();
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
-                if self.terms.from_replica && first && is_withheld(error.code) {
+                if self.terms.withholds && first && is_withheld(error.code) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
                     return Ok(());

@@ -7,10 +7,12 @@ use std::fmt;
 use std::time::Duration;
 
 use site::name::MemberName;
+use site::target::SqlMode;
 
 use crate::snapshot::{Replica, Servers};
 use crate::state::{Last, SessionState};
 use crate::statement::class::{Class, Kind, Pins, Reason};
+use crate::statement::hint::Hint;
 
 /// Where a statement goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,38 @@ pub(crate) enum To<'a> {
     Replica(&'a MemberName),
     /// The replica connection that ran the last statement, as it is.
     LastReplica,
+    /// It is refused.
+    Nowhere,
+}
+
+/// Who answered a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Primary,
+    Replica,
+    /// No server: it was refused.
+    Router,
+}
+
+impl Destination {
+    pub(crate) const ALL: [Self; 3] = [Self::Primary, Self::Replica, Self::Router];
+
+    /// Its place in `ALL`.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Primary => 0,
+            Self::Replica => 1,
+            Self::Router => 2,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+            Self::Router => "router",
+        }
+    }
 }
 
 /// Where and why.
@@ -33,6 +67,11 @@ pub(crate) struct Route<'a> {
 pub enum Because {
     /// What the statement is decided it.
     Statement(Reason),
+    /// A hint at its front did.
+    HintPrimary,
+    HintReplica,
+    /// The user's mode did: everything goes to the primary.
+    Mode,
     Transaction,
     AutocommitOff,
     NextTransactionSet,
@@ -59,6 +98,9 @@ pub enum Because {
 impl Because {
     /// All of them: a counter each.
     pub(crate) const ALL: &'static [Self] = &[
+        Self::HintPrimary,
+        Self::HintReplica,
+        Self::Mode,
         Self::Transaction,
         Self::AutocommitOff,
         Self::NextTransactionSet,
@@ -104,6 +146,9 @@ impl Because {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Statement(reason) => reason.as_str(),
+            Self::HintPrimary => "hint-primary",
+            Self::HintReplica => "hint-replica",
+            Self::Mode => "mode",
             Self::Transaction => "in-transaction",
             Self::AutocommitOff => "autocommit-off",
             Self::NextTransactionSet => "set-transaction",
@@ -125,6 +170,9 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Statement(reason) => reason.fmt(f),
+            Self::HintPrimary => f.write_str("its author wants it on the primary"),
+            Self::HintReplica => f.write_str("its author says that it is a read"),
+            Self::Mode => f.write_str("the user's mode is `primary`"),
             Self::Transaction => f.write_str("a transaction is open"),
             Self::AutocommitOff => f.write_str("autocommit is off"),
             Self::NextTransactionSet => f.write_str("SET TRANSACTION waits for the next statement"),
@@ -140,6 +188,15 @@ impl fmt::Display for Because {
             Self::Command => f.write_str("it is no statement"),
         }
     }
+}
+
+/// What the site file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Of the session's user.
+    pub(crate) mode: SqlMode,
+    /// A replica further behind gets no reads.
+    pub(crate) max_lag: Duration,
 }
 
 /// What a session has at hand when it decides.
@@ -158,16 +215,26 @@ pub(crate) fn decide<'a>(
     state: &SessionState,
     class: &Class,
     servers: &'a Servers,
-    max_lag: Duration,
+    rules: Rules,
     choice: Choice<'_>,
 ) -> Route<'a> {
+    let only_replicas = rules.mode == SqlMode::Replica;
     let primary = |because| Route {
-        to: To::Primary,
+        to: match only_replicas && !may_always_run(class) {
+            true => To::Nowhere,
+            false => To::Primary,
+        },
         because,
     };
-    let wish = Because::Statement(class.because);
+    let mut wish = Because::Statement(class.because);
     match class.kind {
+        Kind::Read if class.hint == Some(Hint::Primary) && !only_replicas => {
+            return primary(Because::HintPrimary);
+        }
         Kind::Read => {}
+        Kind::Other if class.hint == Some(Hint::Replica) && class.may_be_read => {
+            wish = Because::HintReplica;
+        }
         Kind::AboutLast if state.last == Last::Replica && choice.current.is_some() => {
             return Route {
                 to: To::LastReplica,
@@ -176,16 +243,27 @@ pub(crate) fn decide<'a>(
         }
         Kind::AboutLast | Kind::SetStatement | Kind::Kill | Kind::Other => return primary(wish),
     }
+    if rules.mode == SqlMode::Primary {
+        return primary(Because::Mode);
+    }
     if let Some(because) = keeps(state, class) {
         return primary(because);
     }
-    match replica(servers, max_lag, choice) {
+    match replica(servers, rules.max_lag, choice) {
         Some(member) => Route {
             to: To::Replica(member),
             because: wish,
         },
         None => primary(Because::NoReplica),
     }
+}
+
+/// What a session needs that may only use replicas: its settings, which the primary keeps, and what it
+/// asks about servers.
+fn may_always_run(class: &Class) -> bool {
+    matches!(class.kind, Kind::AboutLast | Kind::Kill)
+        || class.kind == Kind::Other
+            && (!class.tells_data() || class.because == Reason::SystemSchema)
 }
 
 /// What keeps even a plain read of this session on the primary.
@@ -218,6 +296,25 @@ fn is_system(schema: &str) -> bool {
         .any(|system| schema.eq_ignore_ascii_case(system))
 }
 
+/// Why a replica gets no reads, if it gets none.
+pub(crate) fn unusable(
+    servers: &Servers,
+    replica: &Replica,
+    max_lag: Duration,
+) -> Option<&'static str> {
+    if servers.primary.as_ref() == Some(&replica.member) {
+        Some("it is the primary")
+    } else if !replica.replicating {
+        Some("it does not follow the primary")
+    } else {
+        match replica.lag_ms {
+            None => Some("how far it is behind is not known"),
+            Some(lag) if u128::from(lag) > max_lag.as_millis() => Some("it is too far behind"),
+            Some(_) => None,
+        }
+    }
+}
+
 /// The replica in use while it is good, else the next one.
 fn replica<'a>(
     servers: &'a Servers,
@@ -225,12 +322,7 @@ fn replica<'a>(
     choice: Choice<'_>,
 ) -> Option<&'a MemberName> {
     let usable = |replica: &&Replica| {
-        replica.replicating
-            && replica
-                .lag_ms
-                .is_some_and(|lag| u128::from(lag) <= max_lag.as_millis())
-            && servers.primary.as_ref() != Some(&replica.member)
-            && !choice.avoid.contains(&replica.member)
+        unusable(servers, replica, max_lag).is_none() && !choice.avoid.contains(&replica.member)
     };
     let all = || {
         servers
@@ -280,6 +372,11 @@ mod tests {
         SessionState::new(AUTOCOMMIT, 45, None)
     }
 
+    const RULES: Rules = Rules {
+        mode: SqlMode::Split,
+        max_lag: Duration::from_secs(1),
+    };
+
     const CHOICE: Choice<'static> = Choice {
         current: None,
         avoid: &[],
@@ -288,14 +385,14 @@ mod tests {
 
     fn because(state: &SessionState, sql: &str, servers: &Servers) -> (bool, Because) {
         let class = classify(sql.as_bytes());
-        let route = decide(state, &class, servers, Duration::from_secs(1), CHOICE);
+        let route = decide(state, &class, servers, RULES, CHOICE);
         (route.to != To::Primary, route.because)
     }
 
     #[test]
     fn reads_go_to_replicas_that_are_good_in_turn() {
         let (servers, class) = (servers(), classify(b"SELECT 1"));
-        let to = |choice| decide(&session(), &class, &servers, Duration::from_secs(1), choice).to;
+        let to = |choice| decide(&session(), &class, &servers, RULES, choice).to;
         let turns: Vec<_> = (0..3).map(|turn| to(Choice { turn, ..CHOICE })).collect();
         let (two, three) = (name("db-2"), name("db-3"));
         assert_eq!(
@@ -385,9 +482,108 @@ mod tests {
         let mut state = session();
         let mut to = |last| {
             state.last = last;
-            decide(&state, &class, &servers, Duration::from_secs(1), choice).to
+            decide(&state, &class, &servers, RULES, choice).to
         };
         assert_eq!(to(Last::Primary), To::Primary);
         assert_eq!(to(Last::Replica), To::LastReplica);
+    }
+
+    fn in_mode(mode: SqlMode, state: &SessionState, sql: &str) -> (&'static str, Because) {
+        let (servers, class) = (servers(), classify(sql.as_bytes()));
+        let rules = Rules { mode, ..RULES };
+        let route = decide(state, &class, &servers, rules, CHOICE);
+        let to = match route.to {
+            To::Primary => "primary",
+            To::Replica(_) | To::LastReplica => "replica",
+            To::Nowhere => "nowhere",
+        };
+        (to, route.because)
+    }
+
+    #[test]
+    fn a_hint_decides_as_far_as_it_is_safe() {
+        let split = |state: &SessionState, sql| in_mode(SqlMode::Split, state, sql);
+        let mut state = session();
+        for (sql, expected) in [
+            (
+                "/*mainstay:primary*/ SELECT 1",
+                ("primary", Because::HintPrimary),
+            ),
+            (
+                "/*mainstay:replica*/ SELECT f()",
+                ("replica", Because::HintReplica),
+            ),
+            (
+                "/*mainstay:replica*/ SELECT 1",
+                ("replica", Because::Statement(Reason::PlainRead)),
+            ),
+            (
+                "/*mainstay:replica*/ DELETE FROM t",
+                ("primary", Because::Statement(Reason::Writes)),
+            ),
+            (
+                "/*mainstay:replica*/ SELECT f() FROM t FOR UPDATE",
+                ("primary", Because::Statement(Reason::Function)),
+            ),
+        ] {
+            assert_eq!(split(&state, sql), expected, "{sql}");
+        }
+        state.status |= IN_TRANSACTION;
+        let within = split(&state, "/*mainstay:replica*/ SELECT f()");
+        assert_eq!(within, ("primary", Because::Transaction));
+        let mut state = session();
+        state.pins = Pins::LOCK;
+        let pinned = split(&state, "/*mainstay:replica*/ SELECT f()");
+        assert_eq!(pinned, ("primary", Because::Pinned));
+    }
+
+    #[test]
+    fn a_mode_is_obeyed_before_a_hint() {
+        let read = Because::Statement(Reason::PlainRead);
+        for (mode, sql, expected) in [
+            (SqlMode::Primary, "SELECT 1", ("primary", Because::Mode)),
+            (
+                SqlMode::Primary,
+                "/*mainstay:replica*/ SELECT f()",
+                ("primary", Because::Mode),
+            ),
+            (SqlMode::Replica, "SELECT 1", ("replica", read)),
+            (
+                SqlMode::Replica,
+                "/*mainstay:primary*/ SELECT 1",
+                ("replica", read),
+            ),
+            (
+                SqlMode::Replica,
+                "/*mainstay:replica*/ SELECT f()",
+                ("replica", Because::HintReplica),
+            ),
+            (
+                SqlMode::Replica,
+                "SELECT f()",
+                ("nowhere", Because::Statement(Reason::Function)),
+            ),
+            (
+                SqlMode::Replica,
+                "DELETE FROM t",
+                ("nowhere", Because::Statement(Reason::Writes)),
+            ),
+            (
+                SqlMode::Replica,
+                "SET NAMES utf8mb4",
+                ("primary", Because::Statement(Reason::SetsSession)),
+            ),
+            (
+                SqlMode::Replica,
+                "SHOW VARIABLES",
+                ("primary", Because::Statement(Reason::ServerState)),
+            ),
+        ] {
+            assert_eq!(in_mode(mode, &session(), sql), expected, "{sql}");
+        }
+        let mut state = session();
+        state.status |= IN_TRANSACTION;
+        let within = in_mode(SqlMode::Replica, &state, "SELECT 1");
+        assert_eq!(within, ("nowhere", Because::Transaction));
     }
 }

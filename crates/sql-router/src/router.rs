@@ -9,10 +9,13 @@ use process::snapshot::Shared;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use crate::digests::Digests;
 use crate::limits::THREADS_AT_LEAST;
 use crate::metrics::{self, Counts};
 use crate::sessions::Sessions;
-use crate::snapshot::{Snapshot, Status};
+use crate::slow::SlowLog;
+use crate::snapshot::{Snapshot, Statistics, Status};
+use crate::statistics;
 use crate::worker::{self, Parts};
 
 /// A running router.
@@ -20,6 +23,7 @@ use crate::worker::{self, Parts};
 pub struct Router {
     threads: Vec<JoinHandle<()>>,
     counts: Vec<Arc<Counts>>,
+    digests: Vec<Arc<Digests>>,
     sessions: Arc<Sessions>,
     draining: watch::Sender<bool>,
 }
@@ -38,15 +42,19 @@ impl Router {
         threads: usize,
     ) -> std::io::Result<Self> {
         let (draining, receiver) = watch::channel(false);
+        let (slow, writes) = SlowLog::start(snapshot.clone())?;
         let mut router = Self {
-            threads: Vec::new(),
+            threads: vec![writes],
             counts: Vec::new(),
+            digests: Vec::new(),
             sessions: Arc::default(),
             draining,
         };
         for index in 0..threads.max(1) {
             let counts = Arc::new(Counts::default());
             router.counts.push(Arc::clone(&counts));
+            let digests = Arc::new(Digests::default());
+            router.digests.push(Arc::clone(&digests));
             let listeners = listeners.iter().map(|listener| {
                 let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
@@ -55,6 +63,8 @@ impl Router {
             let parts = Parts {
                 snapshot: snapshot.clone(),
                 counts,
+                digests,
+                slow: slow.clone(),
                 sessions: Arc::clone(&router.sessions),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
                 draining: receiver.clone(),
@@ -67,6 +77,11 @@ impl Router {
 
     pub fn status(&self) -> Status {
         metrics::status(&self.counts, &self.sessions)
+    }
+
+    /// Which statements were run, of all threads. `reset`: from now on they are counted anew.
+    pub fn statistics(&self, reset: bool) -> Statistics {
+        statistics::sum(self.digests.iter().map(|digests| digests.so_far(reset)))
     }
 
     /// Prometheus text.

@@ -7,8 +7,9 @@ use process::role::{self, Control, Inherited, Order, Voice};
 use process::snapshot::Shared;
 use telemetry::Severity;
 
+use crate::explain;
 use crate::router::{self, Router};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Question, Snapshot};
 
 /// What the agent calls the listening socket.
 const SOCKET: &str = "sql";
@@ -65,7 +66,9 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
                 Ok(()) => control.accepted(version).await,
                 Err(why) => control.refused(version, why).await,
             },
-            Order::Question { id, .. } => control.answer(id, String::new()).await,
+            Order::Question { id, value } => {
+                control.answer(id, answer(&router, &shared, value)).await;
+            }
             Order::Ask { id, about } => {
                 let text = match about {
                     About::Status => serde_json::to_string(&router.status()).unwrap_or_default(),
@@ -84,6 +87,21 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
         }
     }
     std::future::pending().await
+}
+
+/// As JSON; empty for a question that cannot be read.
+fn answer(router: &Router, shared: &Shared<Snapshot>, question: serde_json::Value) -> String {
+    let text = match serde_json::from_value(question) {
+        Ok(Question::Statistics { reset }) => serde_json::to_string(&router.statistics(reset)),
+        Ok(Question::Route(question)) => {
+            serde_json::to_string(&explain::answer(&shared.load(), &question))
+        }
+        Err(e) => Err(e),
+    };
+    text.unwrap_or_else(|e| {
+        tracing::error!("a question that cannot be answered: {e}");
+        String::new()
+    })
 }
 
 /// Takes a snapshot up, unless it goes back behind a change of primary.
@@ -124,9 +142,11 @@ mod tests {
     fn a_generation_never_goes_back() {
         let snapshot = |generation: u64| -> Snapshot {
             let text = format!(
-                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,"causal_wait":1,"hold":1,"max_lag":1}},
+                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,
+                "causal_wait":1,"hold":1,"max_lag":1,
+                "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}}}},
                 "servers":{{"generation":{generation},"primary":null,"replicas":[]}},
-                "service_user":"s","service_password_file":"/p"}}"#
+                "service_user":"s","service_password_file":"/p","slow_log":"/l"}}"#
             );
             serde_json::from_str(&text).unwrap()
         };

@@ -5,7 +5,9 @@
 
 mod account;
 mod parting;
+mod position;
 mod prepared;
+mod record;
 mod servers;
 mod statement;
 
@@ -21,6 +23,7 @@ use mysql::reply;
 use mysql::scan::Expect;
 use tokio::sync::{Notify, watch};
 
+use self::record::Ran;
 use crate::limits::BUFFER_KEPT;
 use crate::login::Admitted;
 use crate::metrics::bump;
@@ -63,6 +66,7 @@ struct Session {
     command: Vec<u8>,
     /// Of the command's last frame.
     sequence: u8,
+    ran: Ran,
 }
 
 /// Why a command was not answered by a server.
@@ -81,6 +85,19 @@ enum Trouble {
 impl From<PacketError> for Trouble {
     fn from(error: PacketError) -> Self {
         Self::Client(error)
+    }
+}
+
+impl Trouble {
+    /// Of the error packet, if there is one.
+    fn code(&self) -> u16 {
+        match self {
+            Self::Say(payload) | Self::SayAndEnd(payload) => match payload.get(1..3) {
+                Some([low, high]) => u16::from_le_bytes([*low, *high]),
+                _ => 0,
+            },
+            Self::Client(_) | Self::Torn(_) => 0,
+        }
     }
 }
 
@@ -117,6 +134,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         behind: None,
         command: Vec::new(),
         sequence: 0,
+        ran: Ran::default(),
         worker,
     };
     session.note_threads();
@@ -133,10 +151,13 @@ impl Session {
                 false => self.whole(frame).await,
             };
             match answered {
-                Ok(Flow::On) => self.worker.counts.took(begun.elapsed()),
+                Ok(Flow::On) => self.record(begun.elapsed()),
                 Ok(Flow::End) => return,
                 Err(trouble) => {
-                    if self.tell(trouble).await == Flow::End {
+                    self.ran.error = Some(trouble.code());
+                    let flow = self.tell(trouble).await;
+                    self.record(begun.elapsed());
+                    if flow == Flow::End {
                         return;
                     }
                 }

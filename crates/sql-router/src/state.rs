@@ -7,6 +7,7 @@ use mysql::capability::status::{
     AUTOCOMMIT, IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, NO_BACKSLASH_ESCAPES,
 };
 use mysql::gtid::mariadb::Position;
+use site::name::MemberName;
 
 use crate::statement::class::{Class, Pins};
 
@@ -41,6 +42,13 @@ pub(crate) enum InsertId {
     Unknown,
 }
 
+/// Where a session has read data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Read {
+    Primary,
+    Replica(MemberName),
+}
+
 /// What the primary changed without saying so; it must be asked before a replica is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Unseen {
@@ -70,6 +78,8 @@ pub(crate) struct SessionState {
     pub(crate) insert_id: InsertId,
     /// Something was set that is not carried to other connections and would be lost with this one.
     pub(crate) uncarried: bool,
+    /// Where it has read what `seen` may not cover; a read elsewhere must not see less.
+    pub(crate) read: Option<Read>,
     /// The login's collation; its character set says how the client's text is read.
     collation: u8,
 }
@@ -90,15 +100,16 @@ impl SessionState {
             last: Last::Primary,
             insert_id: InsertId::Known(0),
             uncarried: false,
+            read: None,
             collation,
         }
     }
 
     /// COM_RESET_CONNECTION, COM_CHANGE_USER: as after a login, except for what it has seen.
     pub(crate) fn reset(&mut self, status: u16, collation: u8, schema: Option<String>) {
-        let seen = std::mem::take(&mut self.seen);
+        let (seen, read) = (std::mem::take(&mut self.seen), self.read.take());
         *self = Self::new(status, collation, schema);
-        self.seen = seen;
+        (self.seen, self.read) = (seen, read);
     }
 
     /// A reply's status word: what outlasts the reply is kept.
@@ -124,6 +135,21 @@ impl SessionState {
     /// session may ask for is `insert_id` then, and no more.
     pub(crate) fn parts_easily(&self) -> bool {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
+    }
+
+    /// It has read from this replica, which need not be copied each time.
+    pub(crate) fn has_read_from(&mut self, member: &MemberName) {
+        if self.reader() != Some(member) {
+            self.read = Some(Read::Replica(member.clone()));
+        }
+    }
+
+    /// The replica it has read from last, if what it read there is not covered by `seen`.
+    pub(crate) fn reader(&self) -> Option<&MemberName> {
+        match &self.read {
+            Some(Read::Replica(member)) => Some(member),
+            Some(Read::Primary) | None => None,
+        }
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {

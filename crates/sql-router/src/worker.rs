@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::digests::Digests;
 use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
 use crate::login;
 use crate::metrics::{Counts, bump};
@@ -23,8 +24,9 @@ use crate::server::{Identity, OpenError, ServerConnection, Target};
 use crate::session;
 use crate::sessions::Sessions;
 use crate::slots::{Slot, Slots};
+use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
-use crate::statement::cache::Cache;
+use crate::statement::cache::{Cache, Known};
 use crate::users::Store;
 
 /// What a thread is given.
@@ -32,6 +34,8 @@ use crate::users::Store;
 pub(crate) struct Parts {
     pub(crate) snapshot: Shared<Snapshot>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) digests: Arc<Digests>,
+    pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) listeners: Vec<StdListener>,
     pub(crate) draining: watch::Receiver<bool>,
@@ -44,9 +48,11 @@ pub(crate) struct Parts {
 pub(crate) struct Worker {
     pub(crate) snapshot: Shared<Snapshot>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) digests: Arc<Digests>,
+    pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) users: Store,
-    pub(crate) cache: RefCell<Cache>,
+    cache: RefCell<Cache>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
     threads: usize,
@@ -63,6 +69,8 @@ pub(crate) async fn run(parts: Parts) {
     let worker = Rc::new(Worker {
         snapshot: parts.snapshot,
         counts: parts.counts,
+        digests: parts.digests,
+        slow: parts.slow,
         sessions: parts.sessions,
         users: Store::default(),
         cache: RefCell::default(),
@@ -148,6 +156,11 @@ impl Worker {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
         turn
+    }
+
+    /// What a statement is, and where it is counted.
+    pub(crate) fn look(&self, text: &[u8]) -> Known {
+        self.cache.borrow_mut().look(text, &self.digests)
     }
 
     /// A replica failed: no reads for a while.

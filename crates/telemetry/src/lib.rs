@@ -8,6 +8,7 @@ pub mod event;
 pub mod log;
 pub mod metrics;
 pub mod redact;
+pub mod rotating_file;
 pub mod wall_clock;
 
 pub use event::{Event, Severity};

@@ -1,5 +1,7 @@
 //! A running site: what is kept, what each part is told of the others, how it ends.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,9 +205,13 @@ impl Running {
             .secrets
             .path(database::accounts::ROUTER_SECRET)
             .unwrap_or_default();
+        let servers = target.servers.keys();
+        let slow_logs: BTreeMap<ServerName, PathBuf> = servers
+            .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
+            .collect();
         self.tasks.spawn(async move {
             loop {
-                wire_once(&known, &target, &password);
+                wire_once(&known, &target, &password, &slow_logs);
                 known.changed.notified().await;
             }
         });
@@ -305,7 +311,12 @@ async fn stop_roles(roles: &mut Vec<(ServerName, Keeper)>, role: &str) {
 }
 
 /// Makes every snapshot anew and sends those that changed.
-fn wire_once(known: &Known, target: &Target, password: &std::path::Path) {
+fn wire_once(
+    known: &Known,
+    target: &Target,
+    password: &std::path::Path,
+    slow_logs: &BTreeMap<ServerName, PathBuf>,
+) {
     let release = locked(&known.release).clone().map(|(_, root)| root);
     let members = known.member_reports();
     for role in known.roles() {
@@ -319,7 +330,9 @@ fn wire_once(known: &Known, target: &Target, password: &std::path::Path) {
                 serde_json::to_value(wiring::web(web, release.as_deref(), has_app, &instances))
             }
             ("sql-router", _, Some(router)) => {
-                serde_json::to_value(wiring::sql_router(router, &members, password.to_owned()))
+                let slow = slow_logs.get(&role.server).cloned().unwrap_or_default();
+                let password = password.to_owned();
+                serde_json::to_value(wiring::sql_router(router, &members, password, slow))
             }
             // Told by `balancer_side`.
             _ => continue,

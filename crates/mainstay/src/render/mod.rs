@@ -3,4 +3,5 @@
 pub(crate) mod findings;
 pub(crate) mod import;
 pub(crate) mod progress;
+pub(crate) mod sql;
 pub(crate) mod status;

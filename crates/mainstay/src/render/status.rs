@@ -176,7 +176,7 @@ pub(crate) fn event(event: &Event) -> String {
 }
 
 /// Columns as wide as their widest cell; the first row is the head.
-fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+pub(super) fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))

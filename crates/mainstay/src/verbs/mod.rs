@@ -10,6 +10,7 @@ pub(crate) mod logs;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod up;
@@ -27,6 +28,7 @@ pub(crate) fn dispatch(verb: Verb) -> anyhow::Result<u8> {
         Verb::Reload(args) => reload::run(&args),
         Verb::Endpoint(args) => endpoint::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Sql(args) => sql::run(&args),
         Verb::Upgrade(args) => upgrade::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Logs(args) => logs::run(&args),

@@ -121,6 +121,35 @@ fn result_sets() {
 }
 
 #[test]
+fn rows_are_counted_and_nothing_else() {
+    let row: &[u8] = b"\x03abc\xfb";
+    let all: &[&[u8]] = &[
+        b"\x01",
+        DEF,
+        row,
+        b"\0",
+        END_OK_MORE,
+        b"\x01",
+        DEF,
+        row,
+        END_OK,
+    ];
+    let bytes = stream(all);
+    let mut scanner = Scanner::new(Expect::Results, true);
+    let mut at = 0;
+    loop {
+        let scan = scanner.scan(&bytes[at..]).unwrap();
+        at += scan.pass;
+        match scan.then {
+            Then::Packet { length, .. } => at += length,
+            Then::Done => break,
+            Then::More(_) => panic!("the answer did not end"),
+        }
+    }
+    assert_eq!(scanner.rows(), 3);
+}
+
+#[test]
 fn a_cursor_ends_with_its_columns() {
     check(
         Expect::Results,

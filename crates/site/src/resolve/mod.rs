@@ -19,6 +19,7 @@ mod routes;
 mod servers;
 mod setting;
 mod site;
+mod sql_router;
 mod tls;
 mod virtual_address;
 mod web;
@@ -58,6 +59,7 @@ pub fn resolve(written: &Written, source: Source<'_>) -> (Option<Site>, Vec<Prob
         web: web::resolve(written, &mut problems),
         app: app::resolve(written, &mut problems),
         database: database::resolve(written, &names.name, &servers, &mut problems),
+        sql_router: sql_router::resolve(written, &servers, &mut problems),
         virtual_address: virtual_address::resolve(written, &servers, &mut problems),
         tls,
         firewall: firewall::resolve(written, &mut problems),

@@ -96,8 +96,8 @@ impl Session {
         if self.state.insert_id == InsertId::Unknown {
             let asking = primary.ask("SELECT LAST_INSERT_ID()");
             let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
-                // What was under way is unknown; the next statement finds the connection closed.
-                self.primary = None;
+                // What was under way is unknown; the next statement opens another one.
+                self.lose_primary();
                 return false;
             };
             let value = row.first().and_then(|value| value.as_deref()?.parse().ok());
@@ -107,8 +107,21 @@ impl Session {
         true
     }
 
+    /// The connection to the primary is of no use any more, and nothing is on it that would be missed.
+    pub(super) fn lose_primary(&mut self) {
+        if self.primary.take().is_some() {
+            self.forget(Last::Primary);
+        }
+    }
+
+    pub(super) fn lose_replica(&mut self) {
+        if self.replica.take().is_some() {
+            self.forget(Last::Replica);
+        }
+    }
+
     /// The connection of this side is gone.
-    fn forget(&mut self, last: Last) {
+    pub(super) fn forget(&mut self, last: Last) {
         if self.state.last == last {
             self.state.last = match self.left {
                 Left::Nothing => Last::Parted { rows: false },

@@ -1,17 +1,21 @@
 //! Prepared statements: the client's id stands for a text; on each server connection the text is
 //! prepared when it is first needed there.
 
+use std::sync::Arc;
+
 use mysql::error_code;
 use mysql::packet::{self, HEADER};
 use mysql::reply::ErrPacket;
 use mysql::scan::Expect;
 
+use super::record::Statement;
 use super::statement::{Ask, Job};
 use super::{Flow, Session, Trouble, say};
 use crate::prepared::{self, OnServer, Reading};
 use crate::relay::{self, Answer};
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
+use crate::statement::cache::Known;
 use crate::statement::class::Pins;
 
 /// An id that no server has given out: of none of its statements.
@@ -28,10 +32,10 @@ impl Session {
             return Err(say(error_code::TOO_MANY_STATEMENTS, what));
         }
         let text = self.payload().get(1..).unwrap_or_default();
-        let class = self.worker.cache.borrow_mut().classify(text);
+        let known = self.worker.look(text);
         let id = self.statements.next_id();
         self.run_job(Job {
-            class,
+            known,
             ask: Ask::Prepare(id),
             forced: None,
         })
@@ -51,7 +55,7 @@ impl Session {
         };
         let text = self.command.get(ID_AT..).unwrap_or_default();
         self.statements
-            .add(id, text, job.class, prepared, &self.state.settings);
+            .add(id, text, job.known.clone(), prepared, &self.state.settings);
         let on_server = OnServer {
             id: prepared.id,
             binding: 0,
@@ -98,7 +102,11 @@ impl Session {
             statement.binding += 1;
         }
         let long_data = statement.long_data_on.take();
-        let class = statement.class;
+        self.worker.digests.renew(&mut statement.digest);
+        let known = Known {
+            class: statement.class,
+            digest: Arc::clone(&statement.digest),
+        };
         let cursor = execute.cursor;
         let mut forced = None;
         if long_data.is_some() || cursor {
@@ -110,7 +118,7 @@ impl Session {
             return Err(say(error_code::SERVER_LOST, what));
         }
         self.run_job(Job {
-            class,
+            known,
             ask: Ask::Execute(id),
             forced,
         })
@@ -307,6 +315,8 @@ impl Session {
             return Err(Self::unknown(id, "EXECUTE"));
         };
         let class = statement.class;
+        self.worker.digests.renew(&mut statement.digest);
+        let digest = Arc::clone(&statement.digest);
         match types {
             Some(types) if *types != *statement.types => {
                 statement.types = types.into();
@@ -332,6 +342,8 @@ impl Session {
             },
         );
         set_id(self.client.input_mut(), on_server.id);
+        let ask = Ask::Execute(id);
+        self.ran.statement = Some(Statement { digest, class, ask });
         crate::absorb::sent(&mut self.state, &class);
         self.pass_long(primary, class).await
     }

@@ -7,18 +7,20 @@ use mysql::error_code;
 use mysql::packet::Idle;
 use mysql::reply;
 use site::name::MemberName;
+use site::target::Consistency;
 
 use super::{Session, Trouble, say};
 use crate::absorb;
 use crate::limits::{AVOID, CONNECT, HOLD_POLL};
 use crate::login::refused;
 use crate::metrics::bump;
+use crate::relay::Left;
 use crate::restore::{self, Missing};
 use crate::route::Because;
 use crate::server::{AskError, OpenError, ServerConnection};
 use crate::sessions::Thread;
 use crate::snapshot::Snapshot;
-use crate::state::{InsertId, Settings, Unseen};
+use crate::state::{InsertId, Last, Settings, Unseen};
 
 impl Session {
     /// Makes `self.primary` a connection to the primary in force, waiting for one if there is none:
@@ -38,6 +40,7 @@ impl Session {
                 }
                 if let Some(lost) = self.primary.take() {
                     self.check_nothing_lost(&lost)?;
+                    self.forget(Last::Primary);
                 }
                 let schema = self.state.settings.schema.as_deref();
                 let patience = snapshot.target.hold.saturating_sub(begun.elapsed());
@@ -126,6 +129,8 @@ impl Session {
         if let Err(trouble) = self.check_nothing_lost(lost) {
             return trouble;
         }
+        self.left = Left::More;
+        self.forget(Last::Primary);
         let message = format!(
             "lost connection to the primary {} during the statement, whose outcome is unknown: {why}",
             lost.member
@@ -138,10 +143,12 @@ impl Session {
         &mut self,
         snapshot: &Snapshot,
         member: &MemberName,
+        consistency: Consistency,
     ) -> Result<(), Because> {
         if self.state.unseen != Unseen::Nothing && !self.look().await {
             return Err(Because::Behind);
         }
+        self.know_position(snapshot, member, consistency).await?;
         let generation = snapshot.servers.generation;
         let good = self.replica.as_mut().is_some_and(|replica| {
             replica.member == *member
@@ -149,10 +156,10 @@ impl Session {
                 && replica.channel.idle() == Idle::Quiet
         });
         if !good {
-            self.replica = None;
+            self.lose_replica();
             self.open_replica(snapshot, member).await?;
         }
-        let prepared = self.prepare_replica(snapshot);
+        let prepared = self.prepare_replica(snapshot, consistency);
         // A replica that does not answer must not keep its readers.
         let limit = snapshot.target.causal_wait + CONNECT;
         let prepared = match tokio::time::timeout(limit, prepared).await {
@@ -193,7 +200,11 @@ impl Session {
         }
     }
 
-    async fn prepare_replica(&mut self, snapshot: &Snapshot) -> Result<(), Because> {
+    async fn prepare_replica(
+        &mut self,
+        snapshot: &Snapshot,
+        consistency: Consistency,
+    ) -> Result<(), Because> {
         let Some(replica) = self.replica.as_mut() else {
             return Err(Because::ReplicaFailed);
         };
@@ -203,7 +214,7 @@ impl Session {
             Err(AskError::Broken(_)) => return Err(Because::ReplicaFailed),
         }
         let seen = &self.state.seen;
-        if replica.reached.contains(seen) {
+        if consistency == Consistency::Eventual || replica.reached.contains(seen) {
             return Ok(());
         }
         bump(&self.worker.counts.causal_waits);
@@ -228,8 +239,10 @@ impl Session {
         }
     }
 
+    /// Also when it is out of its place, at work.
     pub(super) fn drop_replica(&mut self, member: &MemberName) {
         self.replica = None;
+        self.forget(Last::Replica);
         self.worker.avoid(member);
         self.note_threads();
     }
@@ -242,7 +255,7 @@ impl Session {
         let asking = primary.ask("SELECT @@last_gtid, @@collation_connection");
         let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
-            self.primary = None;
+            self.lose_primary();
             self.note_threads();
             return false;
         };

@@ -1,25 +1,31 @@
 //! The life of one statement: classify → route → checkout → restore → relay → absorb. Plain calls,
 //! top to bottom.
 
+use std::sync::Arc;
+
 use mysql::error_code;
 use mysql::packet::Channel;
 use mysql::scan::Expect;
+use site::name::MemberName;
+use site::target::{SqlMode, SqlRouting};
 
+use super::record::Statement;
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
 use crate::relay::{self, Answer, Broken, Left, Terms};
-use crate::route::{self, Because, Choice, To};
+use crate::route::{self, Because, Choice, Destination, Rules, To};
 use crate::server::{AskError, ServerConnection};
 use crate::sessions::FIRST_ID;
 use crate::snapshot::Snapshot;
-use crate::state::Last;
+use crate::state::{Last, Read};
+use crate::statement::cache::Known;
 use crate::statement::class::{Class, Kind, Pins, Reason};
 use crate::statement::kill;
 
 /// What is sent for a statement, and how its answer looks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Job {
-    pub(super) class: Class,
+    pub(super) known: Known,
     pub(super) ask: Ask,
     /// It must go to the primary, whatever it is.
     pub(super) forced: Option<Because>,
@@ -35,19 +41,27 @@ pub(super) enum Ask {
     Execute(u32),
 }
 
+/// Where a statement is run.
+#[derive(Debug)]
+enum Way {
+    Primary,
+    Replica(MemberName),
+    Nowhere,
+}
+
 impl Session {
     /// COM_QUERY.
     pub(super) async fn query(&mut self) -> Result<Flow, Trouble> {
         let text = self.payload().get(1..).unwrap_or_default();
-        let class = self.worker.cache.borrow_mut().classify(text);
-        if class.kind == Kind::Kill
+        let known = self.worker.look(text);
+        if known.class.kind == Kind::Kill
             && let Some(kill) = kill::parse(text)
             && kill.id >= u64::from(FIRST_ID)
         {
             return self.kill(kill.id, &kill.before).await;
         }
         self.run_job(Job {
-            class,
+            known,
             ask: Ask::Text,
             forced: None,
         })
@@ -57,25 +71,54 @@ impl Session {
 
     /// Runs a statement where it belongs.
     pub(super) async fn run_job(&mut self, job: Job) -> Result<Answer, Trouble> {
+        if !matches!(job.ask, Ask::Prepare(_)) {
+            self.ran.statement = Some(Statement {
+                digest: Arc::clone(&job.known.digest),
+                class: job.known.class,
+                ask: job.ask,
+            });
+        }
         let snapshot = self.worker.snapshot.load();
-        let because = match self.route(&snapshot, &job) {
-            (Some(member), because) => {
-                match self.on_replica(&snapshot, &member, &job, because).await? {
+        let routing = snapshot.target.routing_of(&self.who.user);
+        let because = match self.route(&snapshot, &job, routing.mode) {
+            (Way::Replica(member), because) => {
+                let asked = self.on_replica(&snapshot, &member, &job, because, routing);
+                match asked.await? {
                     Ok(answer) => return Ok(answer),
+                    Err(because) if routing.mode == SqlMode::Replica => {
+                        return Err(self.refuse(because));
+                    }
                     Err(because) => because,
                 }
             }
-            (None, because) => because,
+            (Way::Nowhere, because) => return Err(self.refuse(because)),
+            (Way::Primary, because) => because,
         };
         self.on_primary(&job, because).await
     }
 
-    /// The replica to use, if one is to be used; and why.
-    fn route(&self, snapshot: &Snapshot, job: &Job) -> (Option<site::name::MemberName>, Because) {
+    /// No server shall run it: the user may only read from replicas.
+    fn refuse(&mut self, because: Because) -> Trouble {
+        self.went(Destination::Router, because);
+        let user = &self.who.user;
+        let what = format!(
+            "the SQL router lets {user} only read from replicas (mode = \"replica\"): {because}"
+        );
+        say(error_code::OPTION_PREVENTS, &what)
+    }
+
+    /// Where to run it, and why.
+    fn route(&self, snapshot: &Snapshot, job: &Job, mode: SqlMode) -> (Way, Because) {
         if let Some(because) = job.forced {
-            return (None, because);
+            let way = match mode {
+                SqlMode::Replica => Way::Nowhere,
+                SqlMode::Split | SqlMode::Primary => Way::Primary,
+            };
+            return (way, because);
         }
-        let current = self.replica.as_ref().map(|replica| &replica.member);
+        let connected = self.replica.as_ref().map(|replica| &replica.member);
+        // Where it has read, it need not ask what it has read.
+        let current = connected.or(self.state.reader());
         let choice = Choice {
             current,
             avoid: &self.worker.avoided(),
@@ -85,26 +128,35 @@ impl Session {
                 0
             },
         };
-        let max_lag = snapshot.target.max_lag;
-        let route = route::decide(&self.state, &job.class, &snapshot.servers, max_lag, choice);
-        match route.to {
-            To::Primary => (None, route.because),
-            To::Replica(member) => (Some(member.clone()), route.because),
-            To::LastReplica => (current.cloned(), route.because),
-        }
+        let rules = Rules {
+            mode,
+            max_lag: snapshot.target.max_lag,
+        };
+        let class = &job.known.class;
+        let route = route::decide(&self.state, class, &snapshot.servers, rules, choice);
+        let way = match (route.to, connected) {
+            (To::Replica(member), _) => Way::Replica(member.clone()),
+            (To::LastReplica, Some(member)) => Way::Replica(member.clone()),
+            (To::Primary | To::LastReplica, _) => Way::Primary,
+            (To::Nowhere, _) => Way::Nowhere,
+        };
+        (way, route.because)
     }
 
     /// The inner error: it has not been answered, because of this; the primary shall.
     async fn on_replica(
         &mut self,
         snapshot: &Snapshot,
-        member: &site::name::MemberName,
+        member: &MemberName,
         job: &Job,
         because: Because,
+        routing: SqlRouting,
     ) -> Result<Result<Answer, Because>, Trouble> {
         // What asks about the last statement must find the connection as that left it.
-        if job.class.kind != Kind::AboutLast
-            && let Err(because) = self.ensure_replica(snapshot, member).await
+        if job.known.class.kind != Kind::AboutLast
+            && let Err(because) = self
+                .ensure_replica(snapshot, member, routing.consistency)
+                .await
         {
             return Ok(Err(because));
         }
@@ -113,16 +165,23 @@ impl Session {
         };
         match self.send(&mut replica, job).await {
             Ok(()) => {}
-            Err(AskError::Refused(_)) => {
+            Err(AskError::Refused(error)) => {
                 self.replica = Some(replica);
-                return Ok(Err(Because::ReplicaRefused));
+                return match routing.mode {
+                    // Nobody else is asked.
+                    SqlMode::Replica => {
+                        self.went(Destination::Replica, because);
+                        Err(Trouble::Say(crate::login::refused(&error)))
+                    }
+                    SqlMode::Split | SqlMode::Primary => Ok(Err(Because::ReplicaRefused)),
+                };
             }
             Err(AskError::Broken(_)) => {
                 self.drop_replica(member);
                 return Ok(Err(Because::ReplicaFailed));
             }
         }
-        let terms = self.terms(job, true);
+        let terms = self.terms(job, routing.mode != SqlMode::Replica);
         match relay::answer(&mut replica, &mut self.client, terms, None, None).await {
             Ok(answer) => {
                 let refused = answer.withheld.is_some();
@@ -131,7 +190,9 @@ impl Session {
                 if refused {
                     return Ok(Err(Because::ReplicaRefused));
                 }
-                self.worker.counts.to_replica(because);
+                self.answered(&answer);
+                self.went(Destination::Replica, because);
+                self.state.has_read_from(member);
                 self.state.last = Last::Replica;
                 self.left = answer.left;
                 Ok(Ok(answer))
@@ -149,15 +210,15 @@ impl Session {
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
-        if job.class.kind == Kind::AboutLast {
+        if job.known.class.kind == Kind::AboutLast {
             self.remember_last().await?;
         }
         let Some(mut primary) = self.primary.take() else {
             return Err(say(error_code::SHUTDOWN, "no primary"));
         };
-        self.worker.counts.to_primary(because);
+        self.went(Destination::Primary, because);
         if !matches!(job.ask, Ask::Prepare(_)) {
-            absorb::sent(&mut self.state, &job.class);
+            absorb::sent(&mut self.state, &job.known.class);
         }
         match self.send(&mut primary, job).await {
             Ok(()) => {}
@@ -170,14 +231,15 @@ impl Session {
             }
         }
         let terms = self.terms(job, false);
-        let class = Some(&job.class);
+        let class = Some(&job.known.class);
         let state = Some(&mut self.state);
         match relay::answer(&mut primary, &mut self.client, terms, state, class).await {
             Ok(answer) => {
+                self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
                 self.state.last = Last::Primary;
-                self.left = match job.class.because {
+                self.left = match job.known.class.because {
                     Reason::FoundRows => Left::More,
                     _ => answer.left,
                 };
@@ -188,7 +250,7 @@ impl Session {
         }
     }
 
-    fn terms(&self, job: &Job, from_replica: bool) -> Terms {
+    fn terms(&self, job: &Job, withholds: bool) -> Terms {
         let (expect, prepared_as) = match job.ask {
             Ask::Prepare(id) => (Expect::Prepared, id),
             Ask::Text | Ask::Execute(_) => (Expect::Results, 0),
@@ -196,7 +258,7 @@ impl Session {
         Terms {
             expect,
             client_tracks: self.tracks,
-            from_replica,
+            withholds,
             prepared_as,
             sequence: self.sequence.wrapping_add(1),
         }
@@ -229,11 +291,11 @@ impl Session {
         expect: Expect,
         class: Option<Class>,
     ) -> Result<Flow, Trouble> {
-        self.worker.counts.to_primary(Because::Command);
+        self.went(Destination::Primary, Because::Command);
         let terms = Terms {
             expect,
             client_tracks: self.tracks,
-            from_replica: false,
+            withholds: false,
             prepared_as: 0,
             sequence: self.sequence.wrapping_add(1),
         };
@@ -241,6 +303,7 @@ impl Session {
         let client: &mut Channel = &mut self.client;
         match relay::answer(&mut primary, client, terms, state, class.as_ref()).await {
             Ok(answer) => {
+                self.answered(&answer);
                 self.primary = Some(primary);
                 self.state.last = Last::Primary;
                 self.left = answer.left;
@@ -254,6 +317,11 @@ impl Session {
     /// A COM_QUERY of 16 MiB and more: not looked into.
     pub(super) async fn long_query(&mut self) -> Result<Flow, Trouble> {
         let primary = self.primary_for_long().await?;
+        self.ran.statement = Some(Statement {
+            digest: self.worker.digests.of(TOO_LONG),
+            class: UNREAD,
+            ask: Ask::Text,
+        });
         self.pass_long(primary, UNREAD).await
     }
 
@@ -275,11 +343,15 @@ impl Session {
         mut primary: ServerConnection,
         class: Class,
     ) -> Result<Flow, Trouble> {
+        self.state.read = Some(Read::Primary);
         self.sequence = relay::command(&mut self.client, &mut primary).await?;
         self.finish_command(primary, Expect::Results, Some(class))
             .await
     }
 }
+
+/// The digest of such texts.
+const TOO_LONG: &str = "(a text of 16 MiB or more)";
 
 /// The class of a text too long to be looked into.
 const UNREAD: Class = Class {
@@ -288,4 +360,6 @@ const UNREAD: Class = Class {
     pins: Pins::NONE,
     unreported: false,
     non_ascii: true,
+    hint: None,
+    may_be_read: false,
 };

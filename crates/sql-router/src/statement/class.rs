@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::hint::Hint;
+
 /// What a statement is, and what it does to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Class {
@@ -14,6 +16,27 @@ pub struct Class {
     pub unreported: bool,
     /// It holds bytes over 0x7F.
     pub non_ascii: bool,
+    pub hint: Option<Hint>,
+    /// Not provably a read, but one if its author says so: nothing in it is known to write, to lock or
+    /// to leave something behind.
+    pub may_be_read: bool,
+}
+
+impl Class {
+    /// Does its answer tell what is in the data? Settings and the like do not.
+    pub(crate) fn tells_data(&self) -> bool {
+        // `SET STATEMENT … FOR SELECT …`
+        let runs_another = self.kind == Kind::SetStatement;
+        let about_servers = matches!(
+            self.because,
+            Reason::SetsSession
+                | Reason::Transaction
+                | Reason::ServerState
+                | Reason::SystemVariable
+                | Reason::AboutLast
+        );
+        runs_another || !about_servers
+    }
 }
 
 /// The kinds that are treated differently.
@@ -55,6 +78,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Can what was found still be a read, if the text's author says so?
+    pub(crate) fn may_be_read(self) -> bool {
+        matches!(
+            self,
+            Self::Function
+                | Self::SystemVariable
+                | Self::SystemSchema
+                | Self::ServerState
+                | Self::FoundRows
+                | Self::ExecutableComment
+        )
+    }
+
     /// For metrics: one word.
     pub fn as_str(self) -> &'static str {
         match self {

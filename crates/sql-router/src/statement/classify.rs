@@ -7,6 +7,7 @@
 
 use super::class::{Class, Kind, Pins, Reason};
 use super::functions::{is_keyword, is_safe_call, is_safe_variable, is_system_schema};
+use super::hint::hint;
 use super::lexer::{Lexer, Token};
 use super::verb::{Verb, equals, show, verb_of};
 
@@ -17,12 +18,14 @@ pub fn classify(text: &[u8]) -> Class {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
         class.unreported |= other.unreported;
+        class.may_be_read &= other.may_be_read;
         if class.kind != other.kind {
             class.kind = Kind::Other;
             class.because = Reason::Unreadable;
         }
     }
     class.non_ascii = !text.is_ascii();
+    class.hint = hint(text);
     class
 }
 
@@ -47,6 +50,8 @@ struct Walk<'a> {
     verb: Option<Verb>,
     /// The first thing that speaks against a plain read.
     objection: Option<Reason>,
+    /// Something speaks against any read.
+    barred: bool,
     pins: Pins,
     unreported: bool,
     about_last: bool,
@@ -64,6 +69,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn object(&mut self, reason: Reason) {
         self.objection.get_or_insert(reason);
+        self.barred |= !reason.may_be_read();
     }
 
     fn pin(&mut self, pin: Pins) {
@@ -277,6 +283,18 @@ impl<'a> Walk<'a> {
         if equals(word, &["get_lock"]) {
             self.pin(Pins::LOCK);
         }
+        // Of this connection alone, or with an effect: no author can vouch for them.
+        self.barred |= equals(
+            word,
+            &[
+                "last_insert_id",
+                "lastval",
+                "nextval",
+                "release_all_locks",
+                "release_lock",
+                "setval",
+            ],
+        );
         self.object(Reason::Function);
     }
 
@@ -306,12 +324,23 @@ impl<'a> Walk<'a> {
             }
             _ => {}
         }
+        let reads = matches!(
+            verb,
+            Verb::Select
+                | Verb::Describe
+                | Verb::ShowSafe
+                | Verb::Show
+                | Verb::ShowOther
+                | Verb::Call
+        );
         Class {
             kind,
             because,
             pins: self.pins,
             unreported: self.unreported,
             non_ascii: false,
+            hint: None,
+            may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Token<'a> {
 pub(crate) struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
+    /// Where the last token begins.
+    from: usize,
     backslash: bool,
     in_executable: bool,
     /// `/*! … */` was met: its content is taken for code, though a server may skip it.
@@ -43,11 +45,27 @@ impl<'a> Lexer<'a> {
         Self {
             text,
             at: 0,
+            from: 0,
             backslash,
             in_executable: false,
             executable: false,
             broken: false,
         }
+    }
+
+    /// The last token as it is written.
+    pub(crate) fn piece(&self) -> &'a [u8] {
+        self.text.get(self.from..self.at).unwrap_or_default()
+    }
+
+    /// Does the last token follow the one before without a blank? `end`: where that one ended.
+    pub(crate) fn adjoins(&self, end: usize) -> bool {
+        self.from == end
+    }
+
+    /// Where the last token ends.
+    pub(crate) fn end(&self) -> usize {
+        self.at
     }
 
     fn byte(&self, ahead: usize) -> Option<u8> {
@@ -181,6 +199,7 @@ impl<'a> Iterator for Lexer<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         self.skip_blank();
+        self.from = self.at;
         let Some(byte) = self.byte(0) else {
             self.broken |= self.in_executable;
             return None;

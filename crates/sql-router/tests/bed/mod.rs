@@ -1,6 +1,7 @@
 //! Two real servers (primary and GTID replica) and a router before them, all of one test. Everything
 //! is gone when the test is over.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder};
 use process::snapshot::Shared;
 use site::name::{MemberName, ServerName};
-use site::target::{MemberAddress, SqlRouterTarget};
+use site::target::{Consistency, MemberAddress, SqlMode, SqlRouterTarget, SqlRouting};
 use sql_router::router::Router;
 use sql_router::snapshot::{Replica, Servers, Snapshot};
 use telemetry::Secret;
@@ -350,6 +351,12 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
             causal_wait: Duration::from_secs(15),
             hold: Duration::from_secs(1),
             max_lag: Duration::from_secs(10),
+            slow: None,
+            routing: SqlRouting {
+                mode: SqlMode::Split,
+                consistency: Consistency::Session,
+            },
+            users: BTreeMap::new(),
         },
         servers: Servers {
             generation: 1,
@@ -362,5 +369,6 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
         },
         service_user: "svc".to_owned(),
         service_password_file: dir.join("password"),
+        slow_log: dir.join("sql-slow.log"),
     }
 }

@@ -396,3 +396,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_be_a_read_if_its_author_says_so() {
+    for sql in [
+        "SELECT f(a) FROM t",
+        "CALL report()",
+        "SELECT @@max_connections",
+        "SHOW STATUS",
+        "SELECT * FROM information_schema.tables",
+        "SELECT SQL_CALC_FOUND_ROWS * FROM t",
+        "SELECT /*! STRAIGHT_JOIN */ f(a) FROM t",
+    ] {
+        assert!(classify(sql.as_bytes()).may_be_read, "{sql}");
+    }
+    for sql in [
+        "SELECT a FROM t",
+        "INSERT INTO t VALUES (f())",
+        "SELECT f(a) FROM t FOR UPDATE",
+        "SELECT f(a) FROM t INTO OUTFILE 'x'",
+        "SELECT f(a); DELETE FROM t; SELECT 1",
+        "SELECT f(@a)",
+        "SELECT GET_LOCK('a', 1)",
+        "SELECT NEXTVAL(s), f()",
+        "BEGIN",
+        "SET a = 1",
+        "SHOW WARNINGS",
+        "KILL 5",
+        "FLUSH TABLES",
+        "OPTIMIZE TABLE t",
+        "EXECUTE s",
+        "TABLE t",
+        r"SELECT f('a\' , 'FOR UPDATE')",
+    ] {
+        assert!(!classify(sql.as_bytes()).may_be_read, "{sql}");
+    }
+}

@@ -1,24 +1,24 @@
-//! The access log's file: kept below a size, with the one before it. Another process may append to it
-//! too, while one balancer takes the place of another.
+//! A log's file, of the balancer's access log and the SQL router's slow log: kept below a size, with the
+//! one before it. Another process may append to it too, while one takes the place of another.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Bytes of one file, about 200,000 requests; the one before it is kept as `NAME.log.1`.
-pub(crate) const FILE_LIMIT: u64 = 64 << 20;
+/// Bytes of one file, about 200,000 lines; the one before it is kept as `NAME.log.1`.
+pub const FILE_LIMIT: u64 = 64 << 20;
 
 /// The file that is open.
 #[derive(Debug, Default)]
-pub(crate) struct AccessFile {
+pub struct RotatingFile {
     path: PathBuf,
     file: Option<File>,
 }
 
-impl AccessFile {
+impl RotatingFile {
     /// Appends whole lines in one call; to a new file when the one there is has `limit` bytes.
-    pub(crate) fn append(&mut self, path: &Path, lines: &str, limit: u64) -> io::Result<()> {
+    pub fn append(&mut self, path: &Path, lines: &str, limit: u64) -> io::Result<()> {
         if *self.path != *path {
             (self.path, self.file) = (path.to_owned(), None);
         }
@@ -72,8 +72,8 @@ mod tests {
     fn two_rotate_once_and_lose_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("access.log");
-        let (mut one, mut two) = (AccessFile::default(), AccessFile::default());
-        let write = |file: &mut AccessFile, line: &str| file.append(&path, line, 10).unwrap();
+        let (mut one, mut two) = (RotatingFile::default(), RotatingFile::default());
+        let write = |file: &mut RotatingFile, line: &str| file.append(&path, line, 10).unwrap();
         write(&mut one, "1 old\n");
         write(&mut two, "2 old\n");
         write(&mut one, "1 new\n");
