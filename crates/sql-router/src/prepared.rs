@@ -50,6 +50,11 @@ impl Reading {
         schema.filter(|_| self.variables == now.variables && now.schema.is_some())
     }
 
+    /// Can a text be prepared anew under `now` and mean what it means under `self`?
+    fn is_had_again(&self, now: &Self) -> bool {
+        self == now || self.other_schema(now).is_some()
+    }
+
     pub(crate) fn of(settings: &Settings) -> Self {
         let value = |name: &&str| settings.variables.get(*name).cloned();
         Self {
@@ -132,7 +137,7 @@ impl Statements {
         self.open.values().any(|statement| {
             statement.cursor_on == Some(serial)
                 || statement.long_data_on == Some(serial)
-                || *statement.read_under != now
+                || !statement.read_under.is_had_again(&now)
         })
     }
 

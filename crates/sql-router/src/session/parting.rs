@@ -10,6 +10,7 @@ use std::rc::Rc;
 use mysql::error_code;
 use tokio::time::Instant;
 
+use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
 use crate::relay::Left;
@@ -132,13 +133,18 @@ impl Session {
     }
 
     /// Makes the connection to the primary answer as the one would that was parted with.
-    pub(super) async fn remember_last(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn remember_last(&mut self, ask: Ask) -> Result<(), Trouble> {
         let rows = match self.state.last {
             Last::Primary | Last::Replica => return Ok(()),
             Last::Parted { rows } => rows,
             Last::Lost => return Err(forgotten()),
         };
-        let asks_for_more = contains(self.payload(), b"found_rows");
+        let prepared = match ask {
+            Ask::Execute(id) => self.statements.get(id).map(|one| Rc::clone(&one.text)),
+            Ask::Text | Ask::Prepare(_) => None,
+        };
+        let text = prepared.as_deref().unwrap_or_else(|| self.payload());
+        let asks_for_more = contains(text, b"found_rows");
         let Some(primary) = self.primary.as_mut().filter(|_| !asks_for_more) else {
             return Err(forgotten());
         };

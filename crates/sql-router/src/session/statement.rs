@@ -210,8 +210,8 @@ impl Session {
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
-        if job.known.class.kind == Kind::AboutLast {
-            self.remember_last().await?;
+        if job.known.class.kind == Kind::AboutLast && !matches!(job.ask, Ask::Prepare(_)) {
+            self.remember_last(job.ask).await?;
         }
         let Some(mut primary) = self.primary.take() else {
             return Err(say(error_code::SHUTDOWN, "no primary"));
