@@ -18,7 +18,7 @@ pub(crate) struct Kind {
     capabilities: Capabilities,
     collation: u8,
     /// A reset keeps the schema, and there is no way back to none.
-    schema: Option<String>,
+    in_schema: bool,
 }
 
 impl Kind {
@@ -28,7 +28,7 @@ impl Kind {
             user: who.user.clone(),
             capabilities: who.capabilities & CARRIED,
             collation: who.collation,
-            schema: schema.map(str::to_owned),
+            in_schema: schema.is_some(),
         }
     }
 }

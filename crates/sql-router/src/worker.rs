@@ -179,8 +179,23 @@ impl Worker {
         failed.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// A connection to `member`: one from the pool, reset, or a new one. When as many are open as may be,
-    /// the others are asked for one of theirs, and it is waited for: `patience` at most.
+    /// A connection to `member`: one from the pool, reset, or a new one; none when as many are in use as
+    /// may be, or others wait already.
+    pub(crate) async fn connect_now(
+        &self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        who: &Identity,
+        schema: Option<&str>,
+    ) -> Result<Option<ServerConnection>, OpenError> {
+        match self.slots.is_wanted(member) {
+            true => Ok(None),
+            false => self.obtain(snapshot, member, who, schema).await,
+        }
+    }
+
+    /// The same; sessions that do nothing with theirs are asked for it, and it is waited for: `patience`
+    /// at most. Who waits must have nothing that others may wait for.
     pub(crate) async fn connect(
         &self,
         snapshot: &Snapshot,
@@ -189,36 +204,55 @@ impl Worker {
         schema: Option<&str>,
         patience: Duration,
     ) -> Result<ServerConnection, OpenError> {
-        let limit = usize::try_from(snapshot.target.connections).unwrap_or(usize::MAX);
-        let limit = limit.div_ceil(self.threads).max(1);
-        let kind = Kind::new(member, who, schema);
         let begun = Instant::now();
-        let mut waited = false;
+        if let Some(connection) = self.connect_now(snapshot, member, who, schema).await? {
+            return Ok(connection);
+        }
+        bump(&self.counts.waited);
+        let mut again = false;
         loop {
-            // Not past those who wait.
-            if waited || !self.slots.is_wanted(member) {
-                if let Some(connection) = self.pooled(snapshot, &kind).await {
-                    return Ok(connection);
-                }
-                let slot = self.slots.take(member, limit).or_else(|| {
-                    // An idle one of another user or schema makes room.
-                    self.pool.borrow_mut().close_one(member);
-                    self.slots.take(member, limit)
-                });
-                if let Some(slot) = slot {
-                    return self.open(snapshot, member, who, schema, slot).await;
-                }
-            }
-            if !waited {
-                bump(&self.counts.waited);
-            }
             let left = patience.saturating_sub(begun.elapsed());
-            let wait = self.slots.wait(member, waited);
+            let wait = self.slots.wait(member, again);
             if tokio::time::timeout(left, wait).await.is_err() {
-                let member = member.clone();
+                let (member, limit) = (member.clone(), self.share(snapshot));
                 return Err(OpenError::Busy { member, limit });
             }
-            waited = true;
+            if let Some(connection) = self.obtain(snapshot, member, who, schema).await? {
+                return Ok(connection);
+            }
+            again = true;
+        }
+    }
+
+    /// Connections to each server that this thread may have.
+    fn share(&self, snapshot: &Snapshot) -> usize {
+        let limit = usize::try_from(snapshot.target.connections).unwrap_or(usize::MAX);
+        limit.div_ceil(self.threads).max(1)
+    }
+
+    async fn obtain(
+        &self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        who: &Identity,
+        schema: Option<&str>,
+    ) -> Result<Option<ServerConnection>, OpenError> {
+        let kind = Kind::new(member, who, schema);
+        if let Some(connection) = self.pooled(snapshot, &kind).await {
+            return Ok(Some(connection));
+        }
+        let limit = self.share(snapshot);
+        let slot = self.slots.take(member, limit).or_else(|| {
+            // An idle one of another user makes room.
+            self.pool.borrow_mut().close_one(member);
+            self.slots.take(member, limit)
+        });
+        match slot {
+            Some(slot) => self
+                .open(snapshot, member, who, schema, slot)
+                .await
+                .map(Some),
+            None => Ok(None),
         }
     }
 
@@ -239,9 +273,11 @@ impl Worker {
     async fn pooled(&self, snapshot: &Snapshot, kind: &Kind) -> Option<ServerConnection> {
         let generation = snapshot.servers.generation;
         loop {
-            let mut pool = self.pool.borrow_mut();
-            let mut pooled = pool.take(kind, generation, Instant::now())?;
-            drop(pool);
+            let taken = self
+                .pool
+                .borrow_mut()
+                .take(kind, generation, Instant::now());
+            let mut pooled = taken?;
             let reset = tokio::time::timeout(CONNECT, pooled.reset()).await;
             if matches!(reset, Ok(Ok(()))) {
                 bump(&self.counts.servers_reused);

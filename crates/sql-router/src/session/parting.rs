@@ -6,16 +6,19 @@
 //! again. Where that does not do, the session is told so; it never gets the answer of another.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use mysql::error_code;
+use site::name::MemberName;
 use tokio::time::Instant;
 
 use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
 use crate::relay::Left;
-use crate::server::{AskError, ServerConnection};
+use crate::server::{AskError, OpenError, ServerConnection};
 use crate::slots::Rest;
+use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last};
 use crate::worker::Worker;
 
@@ -45,17 +48,20 @@ impl Session {
             let member = connection.as_ref().map(|connection| &connection.member);
             member.is_some_and(|member| worker.slots.is_wanted(member))
         };
-        if wanted(&self.replica) && self.may_forget(Last::Replica).await {
-            if let Some(replica) = self.replica.take() {
-                self.forget(Last::Replica);
-                worker.give_back(&self.who, replica);
-            }
+        if wanted(&self.replica)
+            && self.may_forget(Last::Replica).await
+            && let Some(replica) = self.replica.take()
+        {
+            self.forget(Last::Replica);
+            worker.give_back(&self.who, replica);
         }
-        if wanted(&self.primary) && self.primary_may_go().await {
-            if let Some(primary) = self.primary.take() {
-                self.forget(Last::Primary);
-                worker.give_back(&self.who, primary);
-            }
+        if wanted(&self.primary)
+            && self.may_forget(Last::Primary).await
+            && self.primary_is_spare().await
+            && let Some(primary) = self.primary.take()
+        {
+            self.forget(Last::Primary);
+            worker.give_back(&self.who, primary);
         }
         for connection in [&self.primary, &self.replica].into_iter().flatten() {
             if worker.slots.is_wanted(&connection.member) {
@@ -64,6 +70,37 @@ impl Session {
             }
         }
         self.note_threads();
+    }
+
+    /// A connection to `member` for the command at hand, waited for if need be.
+    pub(super) async fn connect(
+        &mut self,
+        snapshot: &Snapshot,
+        member: &MemberName,
+        patience: Duration,
+    ) -> Result<ServerConnection, OpenError> {
+        let worker = Rc::clone(&self.worker);
+        let schema = self.state.settings.schema.clone();
+        let schema = schema.as_deref();
+        let now = worker.connect_now(snapshot, member, &self.who, schema);
+        if let Some(connection) = now.await? {
+            return Ok(connection);
+        }
+        // Who waits keeps nothing that others wait for, or two wait for each other. Nobody asks about the
+        // last statement any more: the command at hand takes its place.
+        if let Some(replica) = self.replica.take() {
+            self.forget(Last::Replica);
+            worker.give_back(&self.who, replica);
+        }
+        if self.primary_is_spare().await
+            && let Some(primary) = self.primary.take()
+        {
+            self.forget(Last::Primary);
+            worker.give_back(&self.who, primary);
+        }
+        worker
+            .connect(snapshot, member, &self.who, schema, patience)
+            .await
     }
 
     /// Whether nothing is lost that could be asked about the last statement, or the time for that is over.
@@ -80,20 +117,16 @@ impl Session {
         }
     }
 
-    async fn primary_may_go(&mut self) -> bool {
-        let Some(primary) = &self.primary else {
+    /// Whether nothing is on the connection to the primary that the session needs; what can be kept
+    /// without it is asked for.
+    async fn primary_is_spare(&mut self) -> bool {
+        let Some(primary) = &mut self.primary else {
             return false;
         };
         let (serial, settings) = (primary.serial, &self.state.settings);
         if !self.state.parts_easily() || self.statements.need(serial, settings) {
             return false;
         }
-        if !self.may_forget(Last::Primary).await {
-            return false;
-        }
-        let Some(primary) = &mut self.primary else {
-            return false;
-        };
         if self.state.insert_id == InsertId::Unknown {
             let asking = primary.ask("SELECT LAST_INSERT_ID()");
             let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {

@@ -59,13 +59,9 @@ impl Session {
                 && primary.channel.idle() == Idle::Quiet
         });
         if !good {
-            let schema = self.state.settings.schema.as_deref();
-            let patience = snapshot.target.causal_wait;
-            let connected = self
-                .worker
-                .connect(snapshot, member, &self.who, schema, patience)
-                .await;
             self.lose_primary();
+            let patience = snapshot.target.causal_wait;
+            let connected = self.connect(snapshot, member, patience).await;
             self.primary = Some(connected.ok()?);
             self.note_threads();
         }

@@ -42,13 +42,8 @@ impl Session {
                     self.check_nothing_lost(&lost)?;
                     self.forget(Last::Primary);
                 }
-                let schema = self.state.settings.schema.as_deref();
                 let patience = snapshot.target.hold.saturating_sub(begun.elapsed());
-                match self
-                    .worker
-                    .connect(&snapshot, member, &self.who, schema, patience)
-                    .await
-                {
+                match self.connect(&snapshot, member, patience).await {
                     Err(error @ OpenError::Busy { .. }) => {
                         let code = error_code::TOO_MANY_CONNECTIONS;
                         return Err(say(code, &error.to_string()));
@@ -177,13 +172,8 @@ impl Session {
         snapshot: &Snapshot,
         member: &MemberName,
     ) -> Result<(), Because> {
-        let schema = self.state.settings.schema.as_deref();
         let patience = snapshot.target.causal_wait;
-        match self
-            .worker
-            .connect(snapshot, member, &self.who, schema, patience)
-            .await
-        {
+        match self.connect(snapshot, member, patience).await {
             Ok(connection) => {
                 self.replica = Some(connection);
                 self.note_threads();
