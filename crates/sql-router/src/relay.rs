@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
+    /// It had a result set, perhaps an empty one.
+    pub(crate) has_rows: bool,
     /// Rows that the client has got.
     pub(crate) rows: u64,
 }
@@ -160,6 +162,7 @@ impl Relay<'_> {
         match what {
             What::Ok => return self.ok(length, state, class),
             What::Eof => {
+                self.answer.has_rows = true;
                 let status = self.payload(length).and_then(parse_eof);
                 self.answer.left = match status {
                     Some((0, _)) => Left::Rows,
@@ -226,6 +229,7 @@ impl Relay<'_> {
             (0, _, 0xfe) => Left::Rows,
             _ => Left::More,
         };
+        self.answer.has_rows |= ok.header == 0xfe;
         if let Some(state) = state {
             absorb::ok(state, &mut self.server.has, &ok, class);
         }

@@ -235,7 +235,7 @@ pub(crate) fn decide<'a>(
         Kind::Other if class.hint == Some(Hint::Replica) && class.may_be_read => {
             wish = Because::HintReplica;
         }
-        Kind::AboutLast if state.last == Last::Replica && choice.current.is_some() => {
+        Kind::AboutLast if is_about_replica(state, class) && choice.current.is_some() => {
             return Route {
                 to: To::LastReplica,
                 because: wish,
@@ -255,6 +255,15 @@ pub(crate) fn decide<'a>(
             because: wish,
         },
         None => primary(Because::NoReplica),
+    }
+}
+
+/// Is it the connection to the replica that knows what is asked about an earlier statement?
+fn is_about_replica(state: &SessionState, class: &Class) -> bool {
+    match class.found_rows {
+        // Its answer would say that no transaction is open.
+        true => state.counted == Last::Replica && !state.in_transaction() && state.autocommit(),
+        false => state.last == Last::Replica,
     }
 }
 

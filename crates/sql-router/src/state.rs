@@ -74,6 +74,8 @@ pub(crate) struct SessionState {
     pub(crate) next_transaction_set: bool,
     pub(crate) unseen: Unseen,
     pub(crate) last: Last,
+    /// Which one ran the last statement that had rows, what FOUND_ROWS() is about.
+    pub(crate) counted: Last,
     /// `LAST_INSERT_ID()`, as far as it is known; a connection that is new to the session must be told.
     pub(crate) insert_id: InsertId,
     /// Something was set that is not carried to other connections and would be lost with this one.
@@ -98,6 +100,7 @@ impl SessionState {
             next_transaction_set: false,
             unseen: Unseen::Nothing,
             last: Last::Primary,
+            counted: Last::Primary,
             insert_id: InsertId::Known(0),
             uncarried: false,
             read: None,

@@ -15,11 +15,12 @@ use tokio::time::Instant;
 use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
-use crate::relay::Left;
+use crate::relay::{Answer, Left};
 use crate::server::{AskError, OpenError, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last};
+use crate::statement::class::Class;
 use crate::worker::Worker;
 
 impl Session {
@@ -141,6 +142,15 @@ impl Session {
         true
     }
 
+    /// This side ran the last statement.
+    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, counted: bool) {
+        self.state.last = last;
+        self.left = answer.left;
+        if answer.has_rows && self.state.counted != last {
+            self.state.counted = if counted { last } else { Last::Lost };
+        }
+    }
+
     /// The connection to the primary is of no use any more, and nothing is on it that would be missed.
     pub(super) fn lose_primary(&mut self) {
         if self.primary.take().is_some() {
@@ -156,6 +166,9 @@ impl Session {
 
     /// The connection of this side is gone.
     pub(super) fn forget(&mut self, last: Last) {
+        if self.state.counted == last {
+            self.state.counted = Last::Lost;
+        }
         if self.state.last == last {
             self.state.last = match self.left {
                 Left::Nothing => Last::Parted { rows: false },
@@ -166,7 +179,13 @@ impl Session {
     }
 
     /// Makes the connection to the primary answer as the one would that was parted with.
-    pub(super) async fn remember_last(&mut self, ask: Ask) -> Result<(), Trouble> {
+    pub(super) async fn remember_last(&mut self, class: &Class, ask: Ask) -> Result<(), Trouble> {
+        if class.found_rows {
+            return match self.state.counted {
+                Last::Primary => Ok(()),
+                Last::Replica | Last::Parted { .. } | Last::Lost => Err(forgotten()),
+            };
+        }
         let rows = match self.state.last {
             Last::Primary | Last::Replica => return Ok(()),
             Last::Parted { rows } => rows,
@@ -194,8 +213,8 @@ impl Session {
 fn forgotten() -> Trouble {
     say(
         error_code::SERVER_LOST,
-        "what the last statement left is not known any more: others waited for a connection to the \
-         server, and the session had been idle; ask at once, or in a transaction",
+        "what the last statement left is not known here: others waited for its connection to the server \
+         and the session had been idle, or it ran on a replica before the transaction began; ask at once",
     )
 }
 

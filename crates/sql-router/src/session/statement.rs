@@ -193,8 +193,7 @@ impl Session {
                 self.answered(&answer);
                 self.went(Destination::Replica, because);
                 self.state.has_read_from(member);
-                self.state.last = Last::Replica;
-                self.left = answer.left;
+                self.note_last(Last::Replica, &answer, job.known.class.counted);
                 Ok(Ok(answer))
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -211,7 +210,7 @@ impl Session {
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
         if job.known.class.kind == Kind::AboutLast && !matches!(job.ask, Ask::Prepare(_)) {
-            self.remember_last(job.ask).await?;
+            self.remember_last(&job.known.class, job.ask).await?;
         }
         let Some(mut primary) = self.primary.take() else {
             return Err(say(error_code::SHUTDOWN, "no primary"));
@@ -238,11 +237,10 @@ impl Session {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
-                self.state.last = Last::Primary;
-                self.left = match job.known.class.because {
-                    Reason::FoundRows => Left::More,
-                    _ => answer.left,
-                };
+                self.note_last(Last::Primary, &answer, job.known.class.counted);
+                if job.known.class.because == Reason::FoundRows {
+                    self.left = Left::More;
+                }
                 Ok(answer)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -305,8 +303,7 @@ impl Session {
             Ok(answer) => {
                 self.answered(&answer);
                 self.primary = Some(primary);
-                self.state.last = Last::Primary;
-                self.left = answer.left;
+                self.note_last(Last::Primary, &answer, false);
                 Ok(Flow::On)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -360,6 +357,8 @@ const UNREAD: Class = Class {
     pins: Pins::NONE,
     unreported: false,
     non_ascii: true,
+    counted: false,
+    found_rows: false,
     hint: None,
     may_be_read: false,
 };

@@ -16,6 +16,10 @@ pub struct Class {
     pub unreported: bool,
     /// It holds bytes over 0x7F.
     pub non_ascii: bool,
+    /// Its rows are counted for `FOUND_ROWS()`: those of SHOW may be or may not.
+    pub counted: bool,
+    /// Asks for `FOUND_ROWS()`, and reads nothing else.
+    pub found_rows: bool,
     pub hint: Option<Hint>,
     /// Not provably a read, but one if its author says so: nothing in it is known to write, to lock or
     /// to leave something behind.

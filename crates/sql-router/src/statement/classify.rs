@@ -55,6 +55,10 @@ struct Walk<'a> {
     pins: Pins,
     unreported: bool,
     about_last: bool,
+    /// Calls `FOUND_ROWS()`.
+    found_rows: bool,
+    /// Asks for more than that: of the last statement, or from a table.
+    asks_more: bool,
     before: Option<Token<'a>>,
     /// The one before `before`.
     earlier: Option<Token<'a>>,
@@ -208,6 +212,9 @@ impl<'a> Walk<'a> {
             Reason::Writes
         } else if equals(word, &["current_role"]) {
             Reason::ServerState
+        } else if equals(word, &["from"]) {
+            self.asks_more = true;
+            return;
         } else {
             return;
         };
@@ -237,7 +244,7 @@ impl<'a> Walk<'a> {
         } else if tracking {
             self.sets(word);
         } else if equals(word, &["warning_count", "error_count"]) {
-            self.about_last = true;
+            (self.about_last, self.asks_more) = (true, true);
         } else if !is_safe_variable(word) {
             self.object(Reason::SystemVariable);
         }
@@ -278,6 +285,10 @@ impl<'a> Walk<'a> {
         }
         if !qualified && equals(word, &["found_rows", "row_count"]) {
             self.about_last = true;
+            match equals(word, &["found_rows"]) {
+                true => self.found_rows = true,
+                false => self.asks_more = true,
+            }
             return;
         }
         if equals(word, &["get_lock"]) {
@@ -339,6 +350,8 @@ impl<'a> Walk<'a> {
             pins: self.pins,
             unreported: self.unreported,
             non_ascii: false,
+            counted: verb == Verb::Select && self.objection != Some(Reason::MultiStatement),
+            found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
             hint: None,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }

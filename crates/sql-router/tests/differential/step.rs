@@ -65,6 +65,16 @@ pub(crate) struct Script {
     pub(crate) steps: Vec<Event>,
 }
 
+/// Every session's first statement, and the first one after it begins anew: DO and SET leave FOUND_ROWS()
+/// as it was, so it has rows.
+pub(crate) const FIRST: &[u8] = b"SELECT 1 FOR UPDATE";
+
+impl Event {
+    pub(crate) fn is_first(&self) -> bool {
+        matches!(self, Self::Of(_, Step::Query(sql)) if sql == FIRST)
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

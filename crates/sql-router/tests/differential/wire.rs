@@ -72,8 +72,8 @@ const MAY_DIFFER: u16 = 0x0010 | 0x0020 | 0x0800 | 0x0400 | 0x4000;
 /// statements (never part of a `Piece`), and where an error names one.
 fn normal(code: u16, message: String) -> String {
     match code {
-        // "Unknown prepared statement handler (7) given to …"
-        1243 => message.split('(').next().unwrap_or_default().to_owned(),
+        // "Unknown prepared statement handler (7) given to …", "The statement (7) has no …"
+        1243 | 1421 => message.split('(').next().unwrap_or_default().to_owned(),
         _ => message,
     }
 }

@@ -12,7 +12,7 @@ mod settings;
 mod statements;
 
 use crate::seeded::Seeded;
-use crate::step::{Event, Lane, Script, Step};
+use crate::step::{Event, FIRST, Lane, Script, Step};
 
 /// A kind of statement that a session may be given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub(crate) fn script(seed: u64) -> Script {
     let natures: Vec<Nature> = (0..count).map(|_| nature(&mut seeded)).collect();
     let length = count * (10 + seeded.below(30));
     let lags = seeded.percent(60);
-    let first = |lane| Event::Of(lane, Step::Query(b"DO 0".to_vec()));
+    let first = |lane| Event::Of(lane, Step::Query(FIRST.to_vec()));
     let mut steps: Vec<Event> = (0..count).map(first).collect();
     let mut running = true;
     for _ in 0..length {
