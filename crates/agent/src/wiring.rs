@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use app::instance::{InstanceReport, InstanceState, Listen};
 use database::{MemberReport, MemberState, Role};
+use site::target::balancer::CertificateFiles;
 use site::target::{SqlRouterTarget, WebTarget};
+use sql_router::snapshot::ServersTls;
 
 /// Web server ← instances of its server.
 pub(crate) fn web(
@@ -40,6 +42,7 @@ pub(crate) fn sql_router(
     members: &[MemberReport],
     service_password_file: PathBuf,
     slow_log: PathBuf,
+    certificate: Option<CertificateFiles>,
 ) -> sql_router::snapshot::Snapshot {
     let generation = members.iter().filter_map(|member| member.generation).max();
     let current = |member: &&MemberReport| member.generation == generation;
@@ -66,6 +69,9 @@ pub(crate) fn sql_router(
         service_user: database::accounts::ROUTER.to_owned(),
         service_password_file,
         slow_log,
+        certificate,
+        // The members are on this machine.
+        servers_tls: ServersTls::Off,
     }
 }
 

@@ -106,7 +106,7 @@ impl Derive<'_> {
             app: app.map(|app| self.app(app)),
             sql_router: app
                 .and(database)
-                .map(|database| self.sql_router(address, database)),
+                .map(|database| self.sql_router(server, address, database)),
             database: database
                 .map(|database| self.database(server, database))
                 .unwrap_or_default(),
@@ -198,7 +198,7 @@ impl Derive<'_> {
         }
     }
 
-    fn sql_router(&self, address: IpAddr, database: &Database) -> SqlRouterTarget {
+    fn sql_router(&self, server: &Server, address: IpAddr, database: &Database) -> SqlRouterTarget {
         let address = match self.ground {
             // Only the application of the same machine may use it.
             Ground::Production { .. } => Ipv4Addr::LOCALHOST.into(),
@@ -206,6 +206,14 @@ impl Derive<'_> {
         };
         SqlRouterTarget {
             listen: SocketAddr::new(address, port::SQL),
+            socket: self.sql_socket(server),
+            certificate: self
+                .site
+                .sql_router
+                .certificate
+                .as_ref()
+                .map(|files| self.files(files)),
+            require_tls: self.site.sql_router.require_tls,
             members: self.member_addresses(),
             // Idle sessions cost the router little and the database nothing: they share its
             // connections.
@@ -220,6 +228,16 @@ impl Derive<'_> {
             routing: self.site.sql_router.routing,
             users: self.site.sql_router.users.clone(),
         }
+    }
+
+    /// A path is there once on a machine, and in `up` all servers are one machine.
+    fn sql_socket(&self, server: &Server) -> Option<PathBuf> {
+        let first = self.site.servers_with(Role::App).next();
+        let takes = match self.ground {
+            Ground::Production { .. } => true,
+            Ground::Local { .. } => first.is_some_and(|first| first.name == server.name),
+        };
+        self.site.sql_router.socket.clone().filter(|_| takes)
     }
 
     /// MariaDB allows 151 connections (`max_connections`); some are for people, replicas and us.

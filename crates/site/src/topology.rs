@@ -202,6 +202,10 @@ pub struct SqlRouter {
     /// By the name of the database user.
     pub users: BTreeMap<String, SqlRouting>,
     pub slow: Option<SlowLog>,
+    pub socket: Option<PathBuf>,
+    /// As written: relative to the site file.
+    pub certificate: Option<CertificateFiles>,
+    pub require_tls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! The router as a thing to start, look at and drain: threads over the same listening sockets.
 
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,12 +11,14 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::digests::Digests;
+use crate::known::Known;
 use crate::limits::THREADS_AT_LEAST;
 use crate::metrics::{self, Counts};
 use crate::sessions::Sessions;
 use crate::slow::SlowLog;
 use crate::snapshot::{Snapshot, Statistics, Status};
 use crate::statistics;
+use crate::tls::Tls;
 use crate::worker::{self, Parts};
 
 /// A running router.
@@ -41,6 +44,17 @@ impl Router {
         snapshot: &Shared<Snapshot>,
         threads: usize,
     ) -> std::io::Result<Self> {
+        Self::start_with(listeners, &[], snapshot, threads)
+    }
+
+    /// The same, and from unix sockets.
+    pub fn start_with(
+        listeners: &[TcpListener],
+        sockets: &[UnixListener],
+        snapshot: &Shared<Snapshot>,
+        threads: usize,
+    ) -> std::io::Result<Self> {
+        let (tls, known) = (Arc::<Tls>::default(), Arc::<Known>::default());
         let (draining, receiver) = watch::channel(false);
         let (slow, writes) = SlowLog::start(snapshot.clone())?;
         let mut router = Self {
@@ -60,13 +74,21 @@ impl Router {
                 listener.set_nonblocking(true)?;
                 Ok(listener)
             });
+            let sockets = sockets.iter().map(|socket| {
+                let socket = socket.try_clone()?;
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
             let parts = Parts {
                 snapshot: snapshot.clone(),
                 counts,
                 digests,
                 slow: slow.clone(),
                 sessions: Arc::clone(&router.sessions),
+                tls: Arc::clone(&tls),
+                known: Arc::clone(&known),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
+                sockets: sockets.collect::<std::io::Result<Vec<_>>>()?,
                 draining: receiver.clone(),
                 threads: threads.max(1),
             };

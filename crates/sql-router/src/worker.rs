@@ -3,7 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use mysql::packet::Channel;
 use process::snapshot::Shared;
 use site::name::MemberName;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::digests::Digests;
+use crate::known::Known;
 use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
+use crate::listening::{Listener, Listening};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
@@ -26,7 +28,8 @@ use crate::sessions::Sessions;
 use crate::slots::{Slot, Slots};
 use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
-use crate::statement::cache::{Cache, Known};
+use crate::statement::cache::{self, Cache};
+use crate::tls::Tls;
 use crate::users::Store;
 
 /// What a thread is given.
@@ -37,7 +40,10 @@ pub(crate) struct Parts {
     pub(crate) digests: Arc<Digests>,
     pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) known: Arc<Known>,
     pub(crate) listeners: Vec<StdListener>,
+    pub(crate) sockets: Vec<StdUnixListener>,
     pub(crate) draining: watch::Receiver<bool>,
     /// Of the router: each has its share of the connections to servers.
     pub(crate) threads: usize,
@@ -51,6 +57,8 @@ pub(crate) struct Worker {
     pub(crate) digests: Arc<Digests>,
     pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) known: Arc<Known>,
     pub(crate) users: Store,
     cache: RefCell<Cache>,
     pub(crate) draining: watch::Receiver<bool>,
@@ -72,7 +80,9 @@ pub(crate) async fn run(parts: Parts) {
         digests: parts.digests,
         slow: parts.slow,
         sessions: parts.sessions,
-        users: Store::default(),
+        users: Store::new(Arc::clone(&parts.tls)),
+        tls: parts.tls,
+        known: parts.known,
         cache: RefCell::default(),
         draining: parts.draining.clone(),
         slots: Slots::default(),
@@ -85,7 +95,10 @@ pub(crate) async fn run(parts: Parts) {
     });
     let mut accepting = JoinSet::new();
     for listener in parts.listeners {
-        accepting.spawn_local(accept(Rc::clone(&worker), listener));
+        accepting.spawn_local(accept(Rc::clone(&worker), listener.into()));
+    }
+    for socket in parts.sockets {
+        accepting.spawn_local(accept(Rc::clone(&worker), socket.into()));
     }
     let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     while accepting.join_next().await.is_some() {}
@@ -101,8 +114,8 @@ async fn sweep(worker: Rc<Worker>) {
 }
 
 /// Accepts until the drain, then waits for its sessions.
-async fn accept(worker: Rc<Worker>, listener: StdListener) {
-    let listener = match TcpListener::from_std(listener) {
+async fn accept(worker: Rc<Worker>, socket: Listening) {
+    let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(e) => return tracing::error!("the listening socket cannot be used: {e}"),
     };
@@ -111,8 +124,8 @@ async fn accept(worker: Rc<Worker>, listener: StdListener) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    sessions.spawn_local(serve(Rc::clone(&worker), stream));
+                Ok((channel, peer)) => {
+                    sessions.spawn_local(serve(Rc::clone(&worker), channel, peer));
                 }
                 // Out of descriptors, or the client left: the next try may work.
                 Err(e) => {
@@ -128,26 +141,10 @@ async fn accept(worker: Rc<Worker>, listener: StdListener) {
     while sessions.join_next().await.is_some() {}
 }
 
-async fn serve(worker: Rc<Worker>, stream: TcpStream) {
-    let Ok(peer) = stream.peer_addr() else {
-        return;
-    };
-    if let Err(e) = prepare(&stream) {
-        tracing::debug!("a client's socket: {e}");
-    }
-    let channel = Channel::from(stream);
-    if let Some(admitted) = login::admit(&worker, channel, peer.ip()).await {
+async fn serve(worker: Rc<Worker>, channel: Channel, peer: IpAddr) {
+    if let Some(admitted) = login::admit(&worker, channel, peer).await {
         session::serve(worker, admitted).await;
     }
-}
-
-/// Small answers are not delayed; a client whose machine vanished is noticed.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15));
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 impl Worker {
@@ -159,7 +156,7 @@ impl Worker {
     }
 
     /// What a statement is, and where it is counted.
-    pub(crate) fn look(&self, text: &[u8]) -> Known {
+    pub(crate) fn look(&self, text: &[u8]) -> cache::Known {
         self.cache.borrow_mut().look(text, &self.digests)
     }
 
@@ -294,7 +291,7 @@ impl Worker {
         schema: Option<&str>,
         slot: Slot,
     ) -> Result<ServerConnection, OpenError> {
-        let target = target(snapshot, member)?;
+        let target = target(snapshot, member, &self.tls)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
         bump(&self.counts.servers_opened);
@@ -328,13 +325,14 @@ impl Worker {
     }
 }
 
-fn target(snapshot: &Snapshot, member: &MemberName) -> Result<Target, OpenError> {
+fn target(snapshot: &Snapshot, member: &MemberName, tls: &Tls) -> Result<Target, OpenError> {
     let known = snapshot.target.members.iter();
     match known.into_iter().find(|known| known.name == *member) {
         Some(known) => Ok(Target {
             member: member.clone(),
             address: known.address,
             generation: snapshot.servers.generation,
+            tls: tls.connector(snapshot),
         }),
         None => Err(OpenError::Unreachable {
             member: member.clone(),

@@ -12,6 +12,7 @@ use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
 use site::name::ServerName;
 use site::target::Target;
+use site::target::balancer::{Bind, CertificateFiles};
 use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::app_side::{Instances, given};
 use crate::balancer_side::Balancers;
 use crate::known::{Known, locked};
-use crate::listeners::Listeners;
+use crate::listeners::{self, Listeners};
 use crate::progress::Ready;
 use crate::role_process::{Hub, Keeper};
 use crate::state_dir::StateDir;
@@ -59,6 +60,8 @@ pub struct Running {
     pub(crate) spawner: Spawner,
     pub(crate) hub: Hub,
     pub(crate) listeners: Vec<Listeners>,
+    /// For SQL routers whose target names none.
+    pub(crate) sql_certificate: Option<CertificateFiles>,
     pub(crate) members: Vec<database::Keeper>,
     pub(crate) roles: Vec<(ServerName, Keeper)>,
     pub(crate) instances: Vec<Instances>,
@@ -126,6 +129,7 @@ impl Running {
             spawner: parts.spawner,
             hub,
             listeners: parts.listeners,
+            sql_certificate: None,
             members: Vec::new(),
             roles: Vec::new(),
             instances: Vec::new(),
@@ -209,12 +213,21 @@ impl Running {
         let slow_logs: BTreeMap<ServerName, PathBuf> = servers
             .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
             .collect();
+        let certificate = self.sql_certificate.clone();
         self.tasks.spawn(async move {
             loop {
-                wire_once(&known, &target, &password, &slow_logs);
+                wire_once(&known, &target, &password, &slow_logs, certificate.as_ref());
                 known.changed.notified().await;
             }
         });
+    }
+
+    fn leave_sql_sockets(&self) {
+        let routers = self.target.servers.values();
+        let routers = routers.filter_map(|server| server.sql_router.as_ref());
+        for path in routers.filter_map(|router| router.socket.clone()) {
+            listeners::leave(&Bind::Unix(path));
+        }
     }
 
     /// Starts the task that observes the whole site.
@@ -264,6 +277,7 @@ impl Running {
         while stopping.join_next().await.is_some() {}
         stop_roles(&mut roles, "web").await;
         stop_roles(&mut roles, "sql-router").await;
+        self.leave_sql_sockets();
         self.stop_members().await;
         self.tasks.shutdown().await;
         drop(self.events.take());
@@ -316,6 +330,7 @@ fn wire_once(
     target: &Target,
     password: &std::path::Path,
     slow_logs: &BTreeMap<ServerName, PathBuf>,
+    certificate: Option<&CertificateFiles>,
 ) {
     let release = locked(&known.release).clone().map(|(_, root)| root);
     let members = known.member_reports();
@@ -332,7 +347,14 @@ fn wire_once(
             ("sql-router", _, Some(router)) => {
                 let slow = slow_logs.get(&role.server).cloned().unwrap_or_default();
                 let password = password.to_owned();
-                serde_json::to_value(wiring::sql_router(router, &members, password, slow))
+                let certificate = certificate.cloned();
+                serde_json::to_value(wiring::sql_router(
+                    router,
+                    &members,
+                    password,
+                    slow,
+                    certificate,
+                ))
             }
             // Told by `balancer_side`.
             _ => continue,

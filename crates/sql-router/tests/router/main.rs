@@ -9,9 +9,13 @@
 #[expect(dead_code, reason = "of another test too: this one needs less of it")]
 #[path = "../bed/mod.rs"]
 mod bed;
+mod certificates;
 mod failures;
 mod login;
+mod modern_client;
 mod old_client;
+mod plugins;
 mod protocol;
 mod sharing;
 mod split;
+mod tls;
