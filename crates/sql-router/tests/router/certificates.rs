@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use site::target::balancer::CertificateFiles;
 
 pub(crate) struct Authority {
@@ -17,6 +17,10 @@ impl Authority {
     pub(crate) fn new(dir: &Path) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
+        // OpenSSL takes a certificate with its issuer's name for self-signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the test's authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let pem = params.self_signed(&key).unwrap().pem();
         std::fs::write(dir.join("authority.pem"), &pem).unwrap();
