@@ -236,12 +236,12 @@ impl Shown<'_> {
         let key = match self {
             Self::Nothing => None,
             Self::Known(key) => Some(key),
-            Self::Answer { answer: [], .. } => Some(NativeKey::empty()).map(Key::Native),
+            Self::Answer { answer: [], .. } => Some(Key::Native(NativeKey::empty())),
             Self::Answer { salt, answer } => {
                 auth::verify_native(stored, salt, answer).map(Key::Native)
             }
             Self::Password(password) if password.is_empty() => {
-                Some(NativeKey::empty()).map(Key::Native)
+                Some(Key::Native(NativeKey::empty()))
             }
             Self::Password(password) => match proof {
                 Proof::Ed25519(public) => ed25519::verify(public, password).map(Key::Ed25519),
