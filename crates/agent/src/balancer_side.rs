@@ -18,8 +18,9 @@ use crate::listeners::{self, Door};
 use crate::role_process::{Asker, Replacement};
 use crate::up_error::UpError;
 
-/// Name of the secret that signs the cookies which bind visitors to endpoints.
-const COOKIE_KEY: &str = "balancer-cookie-key";
+/// Name of the secret that signs the cookies which bind visitors to endpoints, and say what they have
+/// seen of the database.
+pub(crate) const COOKIE_KEY: &str = "balancer-cookie-key";
 
 /// The balancers of a site, and what they were told last.
 #[derive(Debug, Clone)]

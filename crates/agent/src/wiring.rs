@@ -12,6 +12,7 @@ pub(crate) fn web(
     release: Option<&Path>,
     has_app: bool,
     instances: &[InstanceReport],
+    visitors: Option<web::snapshot::Visitors>,
 ) -> web::snapshot::Snapshot {
     let instances = instances.iter().map(|instance| web::snapshot::Instance {
         name: instance.name.clone(),
@@ -29,6 +30,7 @@ pub(crate) fn web(
     web::snapshot::Snapshot {
         target,
         release: release.map(Path::to_owned),
+        visitors: visitors.filter(|_| has_app),
         has_app,
         instances: instances.collect(),
     }
@@ -40,6 +42,7 @@ pub(crate) fn sql_router(
     members: &[MemberReport],
     service_password_file: PathBuf,
     slow_log: PathBuf,
+    visitors: Option<PathBuf>,
 ) -> sql_router::snapshot::Snapshot {
     let generation = members.iter().filter_map(|member| member.generation).max();
     let current = |member: &&MemberReport| member.generation == generation;
@@ -63,6 +66,7 @@ pub(crate) fn sql_router(
             primary: primary.map(|member| member.name.clone()),
             replicas: replicas.collect(),
         },
+        visitors,
         service_user: database::accounts::ROUTER.to_owned(),
         service_password_file,
         slow_log,

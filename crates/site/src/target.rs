@@ -164,6 +164,12 @@ pub struct SqlRouterTarget {
 }
 
 impl SqlRouterTarget {
+    /// Does anybody read on behalf of visitors?
+    pub fn follows_visitors(&self) -> bool {
+        let mut all = self.users.values().chain([&self.routing]);
+        all.any(|routing| routing.consistency == Consistency::Visitor)
+    }
+
     /// The rules for a database user.
     pub fn routing_of(&self, user: &str) -> SqlRouting {
         self.users.get(user).copied().unwrap_or(self.routing)
@@ -221,6 +227,9 @@ pub enum Consistency {
     Session,
     /// What is there, at most `max-lag` old.
     Eventual,
+    /// What the visitor of the site on whose behalf it is read has written and read before, whichever
+    /// server and connection that was on; and what the session has.
+    Visitor,
     /// Every write of anybody that was acknowledged before it.
     Strong,
 }
@@ -230,6 +239,7 @@ impl Consistency {
         match self {
             Self::Session => "session",
             Self::Eventual => "eventual",
+            Self::Visitor => "visitor",
             Self::Strong => "strong",
         }
     }

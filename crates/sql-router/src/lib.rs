@@ -15,6 +15,7 @@ mod limits;
 mod metrics;
 mod slow;
 pub mod statistics;
+mod visitors;
 mod worker;
 
 // a client comes in

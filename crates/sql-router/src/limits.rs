@@ -12,6 +12,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) const AVOID: Duration = Duration::from_secs(1);
 /// Between two looks for a primary.
 pub(crate) const HOLD_POLL: Duration = Duration::from_millis(20);
+/// Web servers' threads that wait for a position at once.
+pub(crate) const ASKING: usize = 256;
 /// Bytes of an answer to the router's own questions.
 pub(crate) const OWN_ANSWER: usize = 1 << 20;
 /// The accounts are read again after this.

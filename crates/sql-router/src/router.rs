@@ -16,6 +16,7 @@ use crate::sessions::Sessions;
 use crate::slow::SlowLog;
 use crate::snapshot::{Snapshot, Statistics, Status};
 use crate::statistics;
+use crate::visitors::Floor;
 use crate::worker::{self, Parts};
 
 /// A running router.
@@ -25,6 +26,7 @@ pub struct Router {
     counts: Vec<Arc<Counts>>,
     digests: Vec<Arc<Digests>>,
     sessions: Arc<Sessions>,
+    pub(crate) floor: Arc<Floor>,
     draining: watch::Sender<bool>,
 }
 
@@ -48,6 +50,7 @@ impl Router {
             counts: Vec::new(),
             digests: Vec::new(),
             sessions: Arc::default(),
+            floor: Arc::default(),
             draining,
         };
         for index in 0..threads.max(1) {
@@ -67,6 +70,7 @@ impl Router {
                 slow: slow.clone(),
                 sessions: Arc::clone(&router.sessions),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
+                floor: Arc::clone(&router.floor),
                 draining: receiver.clone(),
                 threads: threads.max(1),
             };

@@ -10,6 +10,7 @@ use telemetry::Severity;
 use crate::explain;
 use crate::router::{self, Router};
 use crate::snapshot::{Question, Snapshot};
+use crate::visitors::Visitors;
 
 /// What the agent calls the listening socket.
 const SOCKET: &str = "sql";
@@ -58,12 +59,17 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
         }
     };
     let voice = control.voice();
+    let mut visitors = Visitors::default();
+    visitors.follow(&shared, &router.floor);
     let mut parent = true;
     // The main thread has nothing to do without a parent; its threads go on.
     while parent {
         match control.next().await {
             Order::Snapshot { version, value } => match replace(&shared, *value, &voice) {
-                Ok(()) => control.accepted(version).await,
+                Ok(()) => {
+                    visitors.follow(&shared, &router.floor);
+                    control.accepted(version).await;
+                }
                 Err(why) => control.refused(version, why).await,
             },
             Order::Question { id, value } => {
@@ -145,7 +151,7 @@ mod tests {
                 r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,
                 "causal_wait":1,"hold":1,"max_lag":1,
                 "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}}}},
-                "servers":{{"generation":{generation},"primary":null,"replicas":[]}},
+                "visitors":null,"servers":{{"generation":{generation},"primary":null,"replicas":[]}},
                 "service_user":"s","service_password_file":"/p","slow_log":"/l"}}"#
             );
             serde_json::from_str(&text).unwrap()

@@ -60,6 +60,8 @@ struct Session {
     keeps: bool,
     /// Somebody asks for a connection of this session.
     please: Rc<Notify>,
+    /// Which floor of the visitors is in `state.seen`.
+    floor: u64,
     /// When a replica last did not have in time what the session had seen.
     behind: Option<Instant>,
     /// The command being answered, head included; empty while one of several frames passes by.
@@ -131,6 +133,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         idle: Instant::now(),
         keeps: false,
         please: Rc::default(),
+        floor: 0,
         behind: None,
         command: Vec::new(),
         sequence: 0,

@@ -28,6 +28,7 @@ use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
 use crate::statement::cache::{Cache, Known};
 use crate::users::Store;
+use crate::visitors::Floor;
 
 /// What a thread is given.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) listeners: Vec<StdListener>,
+    pub(crate) floor: Arc<Floor>,
     pub(crate) draining: watch::Receiver<bool>,
     /// Of the router: each has its share of the connections to servers.
     pub(crate) threads: usize,
@@ -53,6 +55,7 @@ pub(crate) struct Worker {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) users: Store,
     cache: RefCell<Cache>,
+    pub(crate) floor: Arc<Floor>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
     threads: usize,
@@ -74,6 +77,7 @@ pub(crate) async fn run(parts: Parts) {
         sessions: parts.sessions,
         users: Store::default(),
         cache: RefCell::default(),
+        floor: parts.floor,
         draining: parts.draining.clone(),
         slots: Slots::default(),
         threads: parts.threads,

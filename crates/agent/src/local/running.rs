@@ -11,7 +11,7 @@ use monitor::status::{SiteStatus, State};
 use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
 use site::name::ServerName;
-use site::target::Target;
+use site::target::{ServerTarget, Target};
 use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app_side::{Instances, given};
-use crate::balancer_side::Balancers;
+use crate::balancer_side::{Balancers, COOKIE_KEY};
 use crate::known::{Known, locked};
 use crate::listeners::Listeners;
 use crate::progress::Ready;
@@ -201,17 +201,20 @@ impl Running {
     pub(crate) fn wire(&mut self) {
         let known = Arc::clone(&self.known);
         let target = self.target.clone();
-        let password = self
-            .secrets
-            .path(database::accounts::ROUTER_SECRET)
-            .unwrap_or_default();
-        let servers = target.servers.keys();
-        let slow_logs: BTreeMap<ServerName, PathBuf> = servers
-            .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
-            .collect();
+        let secret = |name| self.secrets.path(name).unwrap_or_default();
+        let files = Files {
+            router_password: secret(database::accounts::ROUTER_SECRET),
+            cookie_key: secret(COOKIE_KEY),
+            slow_logs: target
+                .servers
+                .keys()
+                .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
+                .collect(),
+            runtime: self.state.runtime.clone(),
+        };
         self.tasks.spawn(async move {
             loop {
-                wire_once(&known, &target, &password, &slow_logs);
+                wire_once(&known, &target, &files);
                 known.changed.notified().await;
             }
         });
@@ -310,29 +313,51 @@ async fn stop_roles(roles: &mut Vec<(ServerName, Keeper)>, role: &str) {
     while stopping.join_next().await.is_some() {}
 }
 
+/// Where things are that roles are told of.
+#[derive(Debug)]
+struct Files {
+    router_password: PathBuf,
+    cookie_key: PathBuf,
+    slow_logs: BTreeMap<ServerName, PathBuf>,
+    runtime: PathBuf,
+}
+
+impl Files {
+    /// The socket between a server's web server and its SQL router, when it is of use.
+    fn visitors(&self, server: &ServerName, of: &ServerTarget) -> Option<PathBuf> {
+        let router = of.sql_router.as_ref()?;
+        let wanted = router.follows_visitors() && of.web.is_some();
+        wanted.then(|| self.runtime.join(format!("{server}-seen")))
+    }
+}
+
 /// Makes every snapshot anew and sends those that changed.
-fn wire_once(
-    known: &Known,
-    target: &Target,
-    password: &std::path::Path,
-    slow_logs: &BTreeMap<ServerName, PathBuf>,
-) {
+fn wire_once(known: &Known, target: &Target, files: &Files) {
     let release = locked(&known.release).clone().map(|(_, root)| root);
     let members = known.member_reports();
     for role in known.roles() {
         let Some(server) = target.servers.get(&role.server) else {
             continue;
         };
+        let visitors = files.visitors(&role.server, server);
         let value = match (role.role, &server.web, &server.sql_router) {
             ("web", Some(web), _) => {
                 let instances = known.instance_reports(&role.server);
                 let has_app = server.app.is_some();
-                serde_json::to_value(wiring::web(web, release.as_deref(), has_app, &instances))
+                let visitors = visitors.map(|socket| web::snapshot::Visitors {
+                    socket,
+                    cookie_key: files.cookie_key.clone(),
+                });
+                let release = release.as_deref();
+                serde_json::to_value(wiring::web(web, release, has_app, &instances, visitors))
             }
             ("sql-router", _, Some(router)) => {
-                let slow = slow_logs.get(&role.server).cloned().unwrap_or_default();
-                let password = password.to_owned();
-                serde_json::to_value(wiring::sql_router(router, &members, password, slow))
+                let slow = files.slow_logs.get(&role.server).cloned();
+                let password = files.router_password.clone();
+                let slow = slow.unwrap_or_default();
+                serde_json::to_value(wiring::sql_router(
+                    router, &members, password, slow, visitors,
+                ))
             }
             // Told by `balancer_side`.
             _ => continue,

@@ -23,9 +23,14 @@ impl Session {
         member: &MemberName,
         consistency: Consistency,
     ) -> Result<(), Because> {
+        if consistency == Consistency::Visitor
+            && let Some(floor) = self.worker.floor.newer(&mut self.floor)
+        {
+            self.state.seen.join(&floor);
+        }
         let covered = match consistency {
             Consistency::Eventual => true,
-            Consistency::Session => {
+            Consistency::Session | Consistency::Visitor => {
                 self.state.read.is_none() || self.state.reader() == Some(member)
             }
             Consistency::Strong => false,

@@ -358,6 +358,7 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
             },
             users: BTreeMap::new(),
         },
+        visitors: None,
         servers: Servers {
             generation: 1,
             primary: Some(MemberName::new(primary.name)),
