@@ -55,7 +55,6 @@ impl Balancers {
         ground: Ground,
         target: Target,
     ) -> Result<Self, UpError> {
-        secrets.get_or_create(COOKIE_KEY).map_err(|e| plain(&e))?;
         Ok(Self {
             list: Arc::default(),
             ground,
