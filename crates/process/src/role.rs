@@ -140,7 +140,7 @@ fn expand_table() -> nix::Result<()> {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let last = soft.saturating_sub(1).min(DESCRIPTORS - 1);
     let last = i32::try_from(last).unwrap_or(i32::MAX);
-    let stdin = std::io::stdin();
+    let stdin = io::stdin();
     // Closed again at once: the room stays.
     let duplicate = fcntl(stdin.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(last))?;
     close(duplicate)
