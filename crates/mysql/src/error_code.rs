@@ -33,6 +33,8 @@ pub const UNKNOWN_STATEMENT: ErrorCode = error(1243, "HY000");
 pub const NO_OPEN_CURSOR: ErrorCode = error(1421, "HY000");
 /// `max_prepared_stmt_count` is reached.
 pub const TOO_MANY_STATEMENTS: ErrorCode = error(1461, "42000");
+/// The user has all the sessions he may have.
+pub const USER_LIMIT_REACHED: ErrorCode = error(1226, "42000");
 /// A packet whose fields make no sense.
 pub const MALFORMED_PACKET: ErrorCode = error(1835, "HY000");
 /// KILL of somebody else's thread.

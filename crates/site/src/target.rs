@@ -161,6 +161,8 @@ pub struct SqlRouterTarget {
     pub routing: SqlRouting,
     /// By the name of the database user, for those that have rules of their own.
     pub users: BTreeMap<String, SqlRouting>,
+    /// Sessions of one database user at once, for those that have a bound.
+    pub user_sessions: BTreeMap<String, u32>,
 }
 
 impl SqlRouterTarget {

@@ -264,6 +264,26 @@ pub(crate) fn words(
     }
 }
 
+/// The session is this user's from now on. `Err`: the packet to send.
+pub(crate) fn claim(worker: &Worker, ticket: &Ticket, user: &str) -> Result<(), Vec<u8>> {
+    let limit = worker
+        .snapshot
+        .load()
+        .target
+        .user_sessions
+        .get(user)
+        .copied();
+    match (ticket.claim(user, limit), limit) {
+        (false, Some(limit)) => {
+            let message = format!(
+                "User '{user}' has all {limit} sessions that the SQL router lets him have at once"
+            );
+            Err(reply::err(error_code::USER_LIMIT_REACHED, &message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The part after the password was right: the schema, and OK.
 async fn finish(
     worker: &Rc<Worker>,
@@ -286,6 +306,11 @@ async fn finish(
         capabilities: capabilities & CARRIED,
         collation: response.collation,
     };
+    if let Err(payload) = claim(worker, &ticket, &who.user) {
+        bump(&worker.counts.logins_refused);
+        tell(&mut client, sequence, &payload).await;
+        return None;
+    }
     let primary = match schema_exists(worker, &who, response.schema.as_deref()).await {
         Ok(primary) => primary,
         Err(payload) => {

@@ -150,7 +150,7 @@ mod tests {
             let text = format!(
                 r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,
                 "causal_wait":1,"hold":1,"max_lag":1,
-                "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}}}},
+                "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}},"user_sessions":{{}}}},
                 "visitors":null,"servers":{{"generation":{generation},"primary":null,"replicas":[]}},
                 "service_user":"s","service_password_file":"/p","slow_log":"/l"}}"#
             );

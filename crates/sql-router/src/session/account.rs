@@ -47,6 +47,7 @@ impl Session {
                 return Err(Trouble::SayAndEnd(reply::err(code, &message)));
             }
         };
+        login::claim(&worker, &self.ticket, &change.user).map_err(Trouble::SayAndEnd)?;
         self.release();
         self.statements = Statements::default();
         self.who.user = change.user;

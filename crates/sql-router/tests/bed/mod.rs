@@ -357,6 +357,7 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
                 consistency: Consistency::Session,
             },
             users: BTreeMap::new(),
+            user_sessions: BTreeMap::new(),
         },
         visitors: None,
         servers: Servers {
