@@ -200,7 +200,8 @@ impl Running {
     /// Starts the task that tells each role of the others.
     pub(crate) fn wire(&mut self) {
         let known = Arc::clone(&self.known);
-        let target = self.target.clone();
+        let target = Arc::new(self.target.clone());
+        *locked(&known.target) = Some(Arc::clone(&target));
         let secret = |name| self.secrets.path(name).unwrap_or_default();
         let files = Files {
             router_password: secret(database::accounts::ROUTER_SECRET),
@@ -214,7 +215,8 @@ impl Running {
         };
         self.tasks.spawn(async move {
             loop {
-                wire_once(&known, &target, &files);
+                let now = locked(&known.target).clone();
+                wire_once(&known, now.as_deref().unwrap_or(&target), &files);
                 known.changed.notified().await;
             }
         });

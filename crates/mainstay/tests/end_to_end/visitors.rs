@@ -43,12 +43,18 @@ impl Browser {
     }
 }
 
+fn site_file(consistency: &str) -> String {
+    let example = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/foobar/site.toml"
+    );
+    let text = std::fs::read_to_string(example).unwrap();
+    format!("{text}\n[sql-router]\nconsistency = \"{consistency}\"\n")
+}
+
 fn site(consistency: &str) -> Site {
     let prepared = Prepared::foobar();
-    let file = prepared.path().join("site.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let section = format!("\n[sql-router]\nconsistency = \"{consistency}\"\n");
-    std::fs::write(&file, text + &section).unwrap();
+    std::fs::write(prepared.path().join("site.toml"), site_file(consistency)).unwrap();
     prepared.up()
 }
 
@@ -95,10 +101,30 @@ fn a_visitor_sees_what_he_wrote_on_any_server() {
     assert_eq!(found(&site("visitor")), ROUNDS);
 }
 
-/// So the other test can fail.
+/// So the other test can fail; and it is changed while the site serves.
 #[test]
-fn without_it_he_does_not() {
-    assert!(found(&site("session")) < ROUNDS);
+fn without_it_he_does_not_until_it_is_reloaded() {
+    let site = site("session");
+    assert!(found(&site) < ROUNDS);
+    site.write_site_file(
+        &(site_file("visitor") + "\n[balancer.limits]\nrequest-body = \"1MiB\"\n"),
+    );
+    let told = site.ok(&["reload"]);
+    assert!(told.contains("app-1: sql-router is told"), "{told}");
+    assert!(told.contains("app-2: web is told"), "{told}");
+    wait_for("visitors get their cookie", || {
+        let mut browser = Browser::default();
+        browser.ask(&site, "GET /", "");
+        browser.ask(&site, "GET /", "");
+        browser.cookie.is_some()
+    });
+    // What is fixed is refused, and all stays as it is.
+    let other = site_file("visitor").replace("instances = 2", "instances = 3");
+    site.write_site_file(&other);
+    let (status, text) = site.fails(&["reload"]);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("app of app-1"), "{text}");
+    assert_eq!(found(&site), ROUNDS);
 }
 
 #[test]
