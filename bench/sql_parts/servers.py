@@ -134,7 +134,7 @@ LINE = re.compile(r"\[ \d+s \] thds: \d+ tps: [\d.]+ qps: ([\d.]+) .*lat \(ms,\d
 
 def load(script, port, seconds, pids, server_pids, skip=1, **more):
     """A load of so many seconds; what it and the processes did in them, but the first."""
-    command = ["sysbench", script, *words(script, port, time=seconds + skip, report_interval=1, **more), "run"]
+    command = ["sysbench", script, *words(script, port, time=seconds + skip + 9, report_interval=1, **more), "run"]
     before = spent(pids), spent(server_pids), time.monotonic()
     process = subprocess.Popen(pinned(CORE, command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     queries, latencies, errors, other = 0, [], 0, []
@@ -150,6 +150,8 @@ def load(script, port, seconds, pids, server_pids, skip=1, **more):
                 latencies.append(float(found[2]))
                 errors += float(found[3])
             marks.append((spent(pids), spent(server_pids), time.monotonic()))
+            if len(marks) > seconds:
+                break
     finally:
         process.kill()
         if process.wait() != 0 and not marks:

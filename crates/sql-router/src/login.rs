@@ -19,7 +19,7 @@ use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE, USERS_MISS};
 use crate::metrics::bump;
 use crate::server::{CARRIED, Identity, OpenError, ServerConnection};
 use crate::sessions::Ticket;
-use crate::state::SessionState;
+use crate::state::{SessionState, Settings};
 use crate::users::Users;
 use crate::worker::Worker;
 
@@ -330,10 +330,11 @@ pub(crate) async fn schema_exists(
         return Ok(None);
     };
     let hold = snapshot.target.hold;
-    match worker
-        .connect(&snapshot, primary, who, Some(schema), hold)
-        .await
-    {
+    let wants = Settings {
+        schema: Some(schema.to_owned()),
+        ..Settings::default()
+    };
+    match worker.connect(&snapshot, primary, who, &wants, hold).await {
         Ok(connection) => {
             worker.learn_schema(&who.user, schema);
             Ok(Some(connection))
