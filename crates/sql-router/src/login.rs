@@ -53,7 +53,7 @@ pub(crate) struct Admitted {
     pub(crate) tracks: bool,
     pub(crate) state: SessionState,
     /// Opened already, to see whether the schema is one.
-    pub(crate) primary: Option<ServerConnection>,
+    pub(crate) primary: Option<Box<ServerConnection>>,
 }
 
 /// Why a login ends without a session.
@@ -321,7 +321,7 @@ pub(crate) async fn schema_exists(
     worker: &Worker,
     who: &Identity,
     schema: Option<&str>,
-) -> Result<Option<ServerConnection>, Vec<u8>> {
+) -> Result<Option<Box<ServerConnection>>, Vec<u8>> {
     let Some(schema) = schema.filter(|schema| !worker.knows_schema(&who.user, schema)) else {
         return Ok(None);
     };

@@ -45,7 +45,7 @@ fn distance_to(connection: &ServerConnection, wants: &Settings) -> Option<usize>
 }
 
 /// The place of the one with the least to do, of several the newest.
-fn nearest(idle: &[(Instant, ServerConnection)], wants: &Settings) -> Option<usize> {
+fn nearest(idle: &[(Instant, Box<ServerConnection>)], wants: &Settings) -> Option<usize> {
     let mut best = None;
     for (at, (_, connection)) in idle.iter().enumerate().rev() {
         let distance = distance_to(connection, wants).unwrap_or(usize::MAX);
@@ -62,7 +62,7 @@ fn nearest(idle: &[(Instant, ServerConnection)], wants: &Settings) -> Option<usi
 /// The idle connections.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: HashMap<Kind, Vec<(Instant, ServerConnection)>>,
+    idle: HashMap<Kind, Vec<(Instant, Box<ServerConnection>)>>,
     count: usize,
 }
 
@@ -75,7 +75,7 @@ impl Pool {
         wants: &Settings,
         generation: u64,
         now: Instant,
-    ) -> Option<ServerConnection> {
+    ) -> Option<Box<ServerConnection>> {
         let idle = self.idle.get_mut(kind)?;
         while let Some(at) = nearest(idle, wants) {
             let (since, mut connection) = idle.remove(at);
@@ -104,14 +104,12 @@ impl Pool {
     }
 
     /// Keeps a connection whose session is over and left nothing behind; or gives it back.
-    // Not boxed: it is dropped at once.
-    #[expect(clippy::result_large_err, reason = "the error is the argument")]
     pub(crate) fn give(
         &mut self,
         who: &Identity,
-        connection: ServerConnection,
+        connection: Box<ServerConnection>,
         now: Instant,
-    ) -> Result<(), ServerConnection> {
+    ) -> Result<(), Box<ServerConnection>> {
         let same = connection.capabilities & CARRIED == who.capabilities & CARRIED;
         if !connection.reusable || !same || self.count >= IDLE {
             return Err(connection);

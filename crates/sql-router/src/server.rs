@@ -174,10 +174,10 @@ impl ServerConnection {
         schema: Option<&str>,
         serial: u64,
         slot: Slot,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Box<Self>, OpenError> {
         let opening = login(target, who, schema, serial, slot);
         match tokio::time::timeout(CONNECT, opening).await {
-            Ok(opened) => opened,
+            Ok(opened) => opened.map(Box::new),
             Err(_) => Err(target.unreachable(format!("no answer in {} s", CONNECT.as_secs()))),
         }
     }

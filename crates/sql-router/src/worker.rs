@@ -188,7 +188,7 @@ impl Worker {
         member: &MemberName,
         who: &Identity,
         wants: &Settings,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
         match self.slots.is_wanted(member) {
             true => Ok(None),
             false => self.obtain(snapshot, member, who, wants).await,
@@ -204,7 +204,7 @@ impl Worker {
         who: &Identity,
         wants: &Settings,
         patience: Duration,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let begun = Instant::now();
         if let Some(connection) = self.connect_now(snapshot, member, who, wants).await? {
             return Ok(connection);
@@ -237,7 +237,7 @@ impl Worker {
         member: &MemberName,
         who: &Identity,
         wants: &Settings,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
         let schema = wants.schema.as_deref();
         let kind = Kind::new(member, who, schema);
         if let Some(connection) = self.pooled(snapshot, &kind, wants).await {
@@ -264,7 +264,7 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         if let Some(slot) = self.slots.take(member, usize::MAX) {
             return self.open(snapshot, member, who, None, slot).await;
         }
@@ -277,7 +277,7 @@ impl Worker {
         snapshot: &Snapshot,
         kind: &Kind,
         wants: &Settings,
-    ) -> Option<ServerConnection> {
+    ) -> Option<Box<ServerConnection>> {
         let generation = snapshot.servers.generation;
         loop {
             let taken = self
@@ -305,7 +305,7 @@ impl Worker {
         who: &Identity,
         schema: Option<&str>,
         slot: Slot,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let target = target(snapshot, member)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
@@ -314,7 +314,12 @@ impl Worker {
     }
 
     /// Takes back a connection that nothing is left on but `past`.
-    pub(crate) fn give_back(&self, who: &Identity, mut connection: ServerConnection, past: Past) {
+    pub(crate) fn give_back(
+        &self,
+        who: &Identity,
+        mut connection: Box<ServerConnection>,
+        past: Past,
+    ) {
         connection.past = past;
         connection.ready = false;
         connection.used = false;

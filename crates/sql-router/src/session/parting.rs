@@ -46,7 +46,7 @@ impl Session {
     /// Gives up what others wait for, if that can be done.
     pub(super) async fn part(&mut self) {
         let worker = Rc::clone(&self.worker);
-        let wanted = |connection: &Option<ServerConnection>| {
+        let wanted = |connection: &Option<Box<ServerConnection>>| {
             let member = connection.as_ref().map(|connection| &connection.member);
             member.is_some_and(|member| worker.slots.is_wanted(member))
         };
@@ -80,7 +80,7 @@ impl Session {
         snapshot: &Snapshot,
         member: &MemberName,
         patience: Duration,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let worker = Rc::clone(&self.worker);
         let now = worker.connect_now(snapshot, member, &self.who, &self.state.settings);
         if let Some(connection) = now.await? {
@@ -157,7 +157,7 @@ impl Session {
 
     /// Gives a connection to those who wait, or to the pool. `past`: what is left on it as far as the
     /// session's own state says.
-    pub(super) fn give_back(&self, mut connection: ServerConnection, past: Past) {
+    pub(super) fn give_back(&self, mut connection: Box<ServerConnection>, past: Past) {
         let kept = self
             .statements
             .part(&mut connection.prepared, &mut connection.spare);

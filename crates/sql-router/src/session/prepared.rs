@@ -236,7 +236,7 @@ impl Session {
     async fn primary_for_long_data(
         &mut self,
         id: u32,
-    ) -> Result<Option<ServerConnection>, Trouble> {
+    ) -> Result<Option<Box<ServerConnection>>, Trouble> {
         if self.statements.get(id).is_none() {
             return Ok(None);
         }

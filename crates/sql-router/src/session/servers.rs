@@ -161,6 +161,9 @@ impl Session {
             self.lose_replica();
             self.open_replica(snapshot, member).await?;
         }
+        if self.replica_is_ready(consistency) {
+            return Ok(());
+        }
         let prepared = self.prepare_replica(snapshot, consistency);
         // A replica that does not answer must not keep its readers.
         let limit = snapshot.target.causal_wait + CONNECT;
@@ -172,6 +175,16 @@ impl Session {
             self.drop_replica(member);
         }
         prepared
+    }
+
+    /// Nothing is to be sent to it, or waited for: mostly so.
+    fn replica_is_ready(&self, consistency: Consistency) -> bool {
+        self.replica.as_ref().is_some_and(|replica| {
+            replica.tracked
+                && replica.has == self.state.settings
+                && (consistency == Consistency::Eventual
+                    || replica.reached.contains(&self.state.seen))
+        })
     }
 
     async fn open_replica(

@@ -290,7 +290,7 @@ impl Session {
     /// The answer to a command that the primary has got.
     pub(super) async fn finish_command(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         expect: Expect,
         class: Option<Class>,
     ) -> Result<Flow, Trouble> {
@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// The primary for a command that streams by; when there is none, the command is read away.
-    pub(super) async fn primary_for_long(&mut self) -> Result<ServerConnection, Trouble> {
+    pub(super) async fn primary_for_long(&mut self) -> Result<Box<ServerConnection>, Trouble> {
         let ensured = match self.ensure_primary().await {
             Ok(()) => self.clean_past(&UNREAD).await,
             refused => refused,
@@ -345,7 +345,7 @@ impl Session {
 
     pub(super) async fn pass_long(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         class: Class,
     ) -> Result<Flow, Trouble> {
         self.state.read = Some(Read::Primary);
