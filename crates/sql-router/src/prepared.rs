@@ -3,7 +3,7 @@
 //!
 //! Source: MySQL internals, "COM_STMT_EXECUTE".
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ pub(crate) fn take_spare(spare: &mut Vec<Spare>, wanted: &Statement) -> Option<O
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     last: u32,
-    open: HashMap<u32, Statement>,
+    open: BTreeMap<u32, Statement>,
 }
 
 impl Statements {
@@ -169,10 +169,10 @@ impl Statements {
     /// is not known any more.
     pub(crate) fn part(
         &self,
-        prepared: &mut HashMap<u32, OnServer>,
+        prepared: &mut BTreeMap<u32, OnServer>,
         spare: &mut Vec<Spare>,
     ) -> bool {
-        for (id, on_server) in prepared.drain() {
+        for (id, on_server) in std::mem::take(prepared) {
             let Some(statement) = self.open.get(&id) else {
                 return false;
             };

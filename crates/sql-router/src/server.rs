@@ -1,7 +1,7 @@
 //! One connection to a database server: logged in as the client's user, with what its session has,
 //! and the router's own questions over it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ pub(crate) struct ServerConnection {
     /// What this replica is known to have.
     pub(crate) reached: Position,
     /// By the client's id.
-    pub(crate) prepared: HashMap<u32, OnServer>,
+    pub(crate) prepared: BTreeMap<u32, OnServer>,
     /// Prepared by sessions that had it before, and of nobody now.
     pub(crate) spare: Vec<Spare>,
     /// Its place among the thread's connections to this server.
@@ -377,7 +377,7 @@ async fn login(
         used: false,
         tainted: false,
         reached: Position::default(),
-        prepared: HashMap::new(),
+        prepared: BTreeMap::new(),
         spare: Vec::new(),
         slot,
     })

@@ -34,9 +34,12 @@ impl Session {
         if self.keeps || of.iter().all(Option::is_none) {
             return None;
         }
-        let wanted = |connection: &ServerConnection| worker.slots.is_wanted(&connection.member);
         // They wait already: without being asked.
-        if of.iter().flatten().any(|connection| wanted(connection)) {
+        if of
+            .iter()
+            .flatten()
+            .any(|connection| connection.slot.is_wanted())
+        {
             self.please.notify_one();
         }
         let slots = of.map(|connection| connection.map(|connection| &connection.slot));
@@ -47,8 +50,8 @@ impl Session {
     pub(super) async fn part(&mut self) {
         let worker = Rc::clone(&self.worker);
         let wanted = |connection: &Option<Box<ServerConnection>>| {
-            let member = connection.as_ref().map(|connection| &connection.member);
-            member.is_some_and(|member| worker.slots.is_wanted(member))
+            let connection = connection.as_ref();
+            connection.is_some_and(|connection| connection.slot.is_wanted())
         };
         if wanted(&self.replica)
             && self.may_forget(Last::Replica).await
@@ -66,7 +69,7 @@ impl Session {
             self.give_back(primary, past);
         }
         for connection in [&self.primary, &self.replica].into_iter().flatten() {
-            if worker.slots.is_wanted(&connection.member) {
+            if connection.slot.is_wanted() {
                 self.keeps = true;
                 worker.slots.decline(&connection.slot);
             }
