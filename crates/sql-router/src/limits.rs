@@ -22,9 +22,12 @@ pub(crate) const USERS_AGE: Duration = Duration::from_secs(10);
 pub(crate) const USERS_MISS: Duration = Duration::from_millis(250);
 /// Prepared statements of one session; MariaDB's `max_prepared_stmt_count` is 16,382 for all.
 pub(crate) const STATEMENTS: usize = 4_096;
-/// Idle server connections kept per thread, and of one kind.
+/// Prepared statements kept on a server connection for the sessions that will have it. Above, it is reset,
+/// which closes them all: MariaDB's bound is for all connections together.
+pub(crate) const SPARE: usize = 64;
+/// Idle server connections kept per thread, and of one kind: of one user's when all come and go at once.
 pub(crate) const IDLE: usize = 64;
-pub(crate) const IDLE_OF_A_KIND: usize = 8;
+pub(crate) const IDLE_OF_A_KIND: usize = 32;
 /// So long a session keeps a connection on which its last statement left something that cannot be had
 /// again (`ROW_COUNT()`, warnings), when others wait for one: who asks for it, asks at once.
 pub(crate) const ASKED_SOON: Duration = Duration::from_millis(100);

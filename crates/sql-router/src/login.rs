@@ -19,7 +19,7 @@ use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE, USERS_MISS};
 use crate::metrics::bump;
 use crate::server::{CARRIED, Identity, OpenError, ServerConnection};
 use crate::sessions::Ticket;
-use crate::state::SessionState;
+use crate::state::{SessionState, Settings};
 use crate::users::Users;
 use crate::worker::Worker;
 
@@ -53,7 +53,7 @@ pub(crate) struct Admitted {
     pub(crate) tracks: bool,
     pub(crate) state: SessionState,
     /// Opened already, to see whether the schema is one.
-    pub(crate) primary: Option<ServerConnection>,
+    pub(crate) primary: Option<Box<ServerConnection>>,
 }
 
 /// Why a login ends without a session.
@@ -346,7 +346,7 @@ pub(crate) async fn schema_exists(
     worker: &Worker,
     who: &Identity,
     schema: Option<&str>,
-) -> Result<Option<ServerConnection>, Vec<u8>> {
+) -> Result<Option<Box<ServerConnection>>, Vec<u8>> {
     let Some(schema) = schema.filter(|schema| !worker.knows_schema(&who.user, schema)) else {
         return Ok(None);
     };
@@ -355,10 +355,11 @@ pub(crate) async fn schema_exists(
         return Ok(None);
     };
     let hold = snapshot.target.hold;
-    match worker
-        .connect(&snapshot, primary, who, Some(schema), hold)
-        .await
-    {
+    let wants = Settings {
+        schema: Some(schema.to_owned()),
+        ..Settings::default()
+    };
+    match worker.connect(&snapshot, primary, who, &wants, hold).await {
         Ok(connection) => {
             worker.learn_schema(&who.user, schema);
             Ok(Some(connection))

@@ -3,7 +3,7 @@
 //!
 //! Source: MySQL internals, "COM_STMT_EXECUTE".
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use mysql::scan::Prepared;
 use mysql::wire::Reader;
 
 use crate::digests::Digest;
-use crate::limits::STATEMENTS;
+use crate::limits::{SPARE, STATEMENTS};
 use crate::state::Settings;
 use crate::statement::cache::Known;
 use crate::statement::class::Class;
@@ -79,11 +79,35 @@ pub(crate) struct OnServer {
     pub(crate) binding: u32,
 }
 
+impl OnServer {
+    /// One whose types, if the server knows any, are not known.
+    pub(crate) fn untold(id: u32) -> Self {
+        let binding = u32::MAX;
+        Self { id, binding }
+    }
+}
+
+/// A statement on a server connection whose session has parted with it. The next session takes it for
+/// itself alone: a server keeps one cursor and the pieces of long parameters for each.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    text: Rc<[u8]>,
+    read_under: Rc<Reading>,
+    pub(crate) id: u32,
+}
+
+/// Takes the one out that means the same.
+pub(crate) fn take_spare(spare: &mut Vec<Spare>, wanted: &Statement) -> Option<OnServer> {
+    let same = |one: &Spare| one.text == wanted.text && one.read_under == wanted.read_under;
+    let at = spare.iter().position(same)?;
+    Some(OnServer::untold(spare.swap_remove(at).id))
+}
+
 /// All statements of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     last: u32,
-    open: HashMap<u32, Statement>,
+    open: BTreeMap<u32, Statement>,
 }
 
 impl Statements {
@@ -139,6 +163,26 @@ impl Statements {
                 || statement.long_data_on == Some(serial)
                 || !statement.read_under.is_had_again(&now)
         })
+    }
+
+    /// What was prepared for this session on a connection it parts with. False: too much, or something that
+    /// is not known any more.
+    pub(crate) fn part(
+        &self,
+        prepared: &mut BTreeMap<u32, OnServer>,
+        spare: &mut Vec<Spare>,
+    ) -> bool {
+        for (id, on_server) in std::mem::take(prepared) {
+            let Some(statement) = self.open.get(&id) else {
+                return false;
+            };
+            spare.push(Spare {
+                text: Rc::clone(&statement.text),
+                read_under: Rc::clone(&statement.read_under),
+                id: on_server.id,
+            });
+        }
+        spare.len() <= SPARE
     }
 
     pub(crate) fn close(&mut self, id: u32) {

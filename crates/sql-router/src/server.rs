@@ -1,7 +1,7 @@
 //! One connection to a database server: logged in as the client's user, with what its session has,
 //! and the router's own questions over it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use site::name::MemberName;
 use tokio::net::TcpStream;
 
 use crate::limits::{CONNECT, OWN_ANSWER};
-use crate::prepared::OnServer;
+use crate::prepared::{OnServer, Spare};
 use crate::slots::Slot;
 use crate::state::Settings;
 
@@ -107,6 +107,28 @@ impl From<std::io::Error> for AskError {
     }
 }
 
+/// What a connection knows of those who had it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nothing: as after a login.
+    Clean,
+    /// Another session of the same user had it. Nothing of it is there but `has`, `spare`, its
+    /// `LAST_INSERT_ID()`, and what only a statement that looks back can ask for.
+    Left { insert_id: u64 },
+    /// Something that is not known, or not to be undone: only a reset makes it another's.
+    Unknown,
+}
+
+impl Past {
+    /// `LAST_INSERT_ID()` there.
+    pub(crate) fn insert_id(self) -> u64 {
+        match self {
+            Self::Left { insert_id } => insert_id,
+            Self::Clean | Self::Unknown => 0,
+        }
+    }
+}
+
 /// A logged-in connection.
 #[derive(Debug)]
 pub(crate) struct ServerConnection {
@@ -126,10 +148,20 @@ pub(crate) struct ServerConnection {
     pub(crate) has: Settings,
     /// The server reports what changes.
     pub(crate) tracked: bool,
+    /// It is what its session wants it to be.
+    pub(crate) ready: bool,
+    /// Of the sessions before.
+    pub(crate) past: Past,
+    /// Its session has run a statement on it.
+    pub(crate) used: bool,
+    /// Something was run on it whose traces are not known.
+    pub(crate) tainted: bool,
     /// What this replica is known to have.
     pub(crate) reached: Position,
     /// By the client's id.
-    pub(crate) prepared: HashMap<u32, OnServer>,
+    pub(crate) prepared: BTreeMap<u32, OnServer>,
+    /// Prepared by sessions that had it before, and of nobody now.
+    pub(crate) spare: Vec<Spare>,
     /// Its place among the thread's connections to this server.
     pub(crate) slot: Slot,
 }
@@ -142,10 +174,10 @@ impl ServerConnection {
         schema: Option<&str>,
         serial: u64,
         slot: Slot,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Box<Self>, OpenError> {
         let opening = login(target, who, schema, serial, slot);
         match tokio::time::timeout(CONNECT, opening).await {
-            Ok(opened) => opened,
+            Ok(opened) => opened.map(Box::new),
             Err(_) => Err(target.unreachable(format!("no answer in {} s", CONNECT.as_secs()))),
         }
     }
@@ -212,8 +244,13 @@ impl ServerConnection {
     /// COM_RESET_CONNECTION: as after the login, except for the schema.
     pub(crate) async fn reset(&mut self) -> Result<(), AskError> {
         self.tracked = false;
+        self.ready = false;
+        self.past = Past::Clean;
+        self.used = false;
+        self.tainted = false;
         self.has.variables.clear();
         self.prepared.clear();
+        self.spare.clear();
         let mut out = Vec::new();
         command::put(&mut out, Command::ResetConnection, &[]);
         self.channel.write(&out).await?;
@@ -335,8 +372,13 @@ async fn login(
             ..Settings::default()
         },
         tracked: false,
+        ready: false,
+        past: Past::Clean,
+        used: false,
+        tainted: false,
         reached: Position::default(),
-        prepared: HashMap::new(),
+        prepared: BTreeMap::new(),
+        spare: Vec::new(),
         slot,
     })
 }

@@ -49,8 +49,8 @@ struct Session {
     /// The status word of a new connection.
     first_status: u16,
     state: SessionState,
-    primary: Option<ServerConnection>,
-    replica: Option<ServerConnection>,
+    primary: Option<Box<ServerConnection>>,
+    replica: Option<Box<ServerConnection>>,
     statements: Statements,
     /// What the last statement left on its connection.
     left: Left,

@@ -32,6 +32,8 @@ pub(crate) enum Last {
     },
     /// The same, of a statement that left more than that can be had again.
     Lost,
+    /// There was none.
+    Never,
 }
 
 /// What `LAST_INSERT_ID()` is on the connection to the primary.
@@ -100,7 +102,7 @@ impl SessionState {
             next_transaction_set: false,
             unseen: Unseen::Nothing,
             last: Last::Primary,
-            counted: Last::Primary,
+            counted: Last::Never,
             insert_id: InsertId::Known(0),
             uncarried: false,
             read: None,

@@ -20,12 +20,13 @@ use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
-use crate::server::{Identity, OpenError, ServerConnection, Target};
+use crate::server::{Identity, OpenError, Past, ServerConnection, Target};
 use crate::session;
 use crate::sessions::Sessions;
 use crate::slots::{Slot, Slots};
 use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
+use crate::state::Settings;
 use crate::statement::cache::{Cache, Known};
 use crate::users::Store;
 use crate::visitors::Floor;
@@ -183,18 +184,18 @@ impl Worker {
         failed.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// A connection to `member`: one from the pool, reset, or a new one; none when as many are in use as
+    /// A connection to `member`: one from the pool, or a new one; none when as many are in use as
     /// may be, or others wait already.
     pub(crate) async fn connect_now(
         &self,
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+        wants: &Settings,
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
         match self.slots.is_wanted(member) {
             true => Ok(None),
-            false => self.obtain(snapshot, member, who, schema).await,
+            false => self.obtain(snapshot, member, who, wants).await,
         }
     }
 
@@ -205,11 +206,11 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
+        wants: &Settings,
         patience: Duration,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let begun = Instant::now();
-        if let Some(connection) = self.connect_now(snapshot, member, who, schema).await? {
+        if let Some(connection) = self.connect_now(snapshot, member, who, wants).await? {
             return Ok(connection);
         }
         bump(&self.counts.waited);
@@ -221,7 +222,7 @@ impl Worker {
                 let (member, limit) = (member.clone(), self.share(snapshot));
                 return Err(OpenError::Busy { member, limit });
             }
-            if let Some(connection) = self.obtain(snapshot, member, who, schema).await? {
+            if let Some(connection) = self.obtain(snapshot, member, who, wants).await? {
                 return Ok(connection);
             }
             again = true;
@@ -239,10 +240,11 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+        wants: &Settings,
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
+        let schema = wants.schema.as_deref();
         let kind = Kind::new(member, who, schema);
-        if let Some(connection) = self.pooled(snapshot, &kind).await {
+        if let Some(connection) = self.pooled(snapshot, &kind, wants).await {
             return Ok(Some(connection));
         }
         let limit = self.share(snapshot);
@@ -266,7 +268,7 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         if let Some(slot) = self.slots.take(member, usize::MAX) {
             return self.open(snapshot, member, who, None, slot).await;
         }
@@ -274,17 +276,27 @@ impl Worker {
         Err(OpenError::Busy { member, limit: 0 })
     }
 
-    async fn pooled(&self, snapshot: &Snapshot, kind: &Kind) -> Option<ServerConnection> {
+    async fn pooled(
+        &self,
+        snapshot: &Snapshot,
+        kind: &Kind,
+        wants: &Settings,
+    ) -> Option<Box<ServerConnection>> {
         let generation = snapshot.servers.generation;
         loop {
             let taken = self
                 .pool
                 .borrow_mut()
-                .take(kind, generation, Instant::now());
+                .take(kind, wants, generation, Instant::now());
             let mut pooled = taken?;
+            if pooled.past != Past::Unknown {
+                bump(&self.counts.servers_reused);
+                return Some(pooled);
+            }
             let reset = tokio::time::timeout(CONNECT, pooled.reset()).await;
             if matches!(reset, Ok(Ok(()))) {
                 bump(&self.counts.servers_reused);
+                bump(&self.counts.servers_reset);
                 return Some(pooled);
             }
         }
@@ -297,7 +309,7 @@ impl Worker {
         who: &Identity,
         schema: Option<&str>,
         slot: Slot,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let target = target(snapshot, member)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
@@ -305,8 +317,16 @@ impl Worker {
         ServerConnection::open(&target, who, schema, serial, slot).await
     }
 
-    /// Takes back a connection that nothing is left on.
-    pub(crate) fn give_back(&self, who: &Identity, connection: ServerConnection) {
+    /// Takes back a connection that nothing is left on but `past`.
+    pub(crate) fn give_back(
+        &self,
+        who: &Identity,
+        mut connection: Box<ServerConnection>,
+        past: Past,
+    ) {
+        connection.past = past;
+        connection.ready = false;
+        connection.used = false;
         let member = connection.member.clone();
         let kept = self.pool.borrow_mut().give(who, connection, Instant::now());
         match kept {

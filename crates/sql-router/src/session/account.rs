@@ -12,7 +12,7 @@ use super::{Flow, Session, Trouble, say};
 use crate::limits::{LOGIN, LOGIN_PACKET};
 use crate::login;
 use crate::prepared::Statements;
-use crate::server::AskError;
+use crate::server::{AskError, Past};
 use crate::sessions::{FIRST_ID, Thread};
 
 impl Session {
@@ -135,7 +135,7 @@ impl Session {
             return Ok(());
         };
         match connection.ask(&format!("{before}{}", thread.id)).await {
-            Ok(_) => self.worker.give_back(&self.who, connection),
+            Ok(_) => self.worker.give_back(&self.who, connection, Past::Unknown),
             Err(AskError::Refused(error)) if error.code == error_code::NO_SUCH_THREAD.code => {}
             Err(AskError::Refused(error)) => return Err(Trouble::Say(login::refused(&error))),
             Err(AskError::Broken(why)) => tracing::debug!("kill: {why}"),

@@ -74,7 +74,9 @@ impl Session {
         self.ensure_primary().await?;
         let taken = self.primary.as_ref().is_some_and(|primary| {
             let mut known = primary.prepared.values();
-            known.any(|on_server| on_server.id == id) || self.state.pins.has(Pins::PREPARED)
+            known.any(|on_server| on_server.id == id)
+                || primary.spare.iter().any(|spare| spare.id == id)
+                || self.state.pins.has(Pins::PREPARED)
         });
         set_id(&mut self.command, if taken { NOBODYS } else { id });
         self.pass_to_primary(expect).await
@@ -138,6 +140,12 @@ impl Session {
     ) -> Result<OnServer, AskError> {
         if let Some(known) = server.prepared.get(&id) {
             return Ok(*known);
+        }
+        if let Some(statement) = self.statements.get(id)
+            && let Some(spare) = prepared::take_spare(&mut server.spare, statement)
+        {
+            server.prepared.insert(id, spare);
+            return Ok(spare);
         }
         let now = Reading::of(&self.state.settings);
         let mut elsewhere = None;
@@ -228,7 +236,7 @@ impl Session {
     async fn primary_for_long_data(
         &mut self,
         id: u32,
-    ) -> Result<Option<ServerConnection>, Trouble> {
+    ) -> Result<Option<Box<ServerConnection>>, Trouble> {
         if self.statements.get(id).is_none() {
             return Ok(None);
         }

@@ -163,6 +163,8 @@ impl Session {
         let Some(mut replica) = self.replica.take() else {
             return Ok(Err(Because::ReplicaFailed));
         };
+        // Its author says that it is a read, which is not known.
+        replica.tainted |= !matches!(job.known.class.kind, Kind::Read | Kind::AboutLast);
         match self.send(&mut replica, job).await {
             Ok(()) => {}
             Err(AskError::Refused(error)) => {
@@ -209,6 +211,9 @@ impl Session {
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
+        if job.known.class.looks_back && !matches!(job.ask, Ask::Prepare(_)) {
+            self.clean_past(&job.known.class).await?;
+        }
         if job.known.class.kind == Kind::AboutLast && !matches!(job.ask, Ask::Prepare(_)) {
             self.remember_last(&job.known.class, job.ask).await?;
         }
@@ -285,7 +290,7 @@ impl Session {
     /// The answer to a command that the primary has got.
     pub(super) async fn finish_command(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         expect: Expect,
         class: Option<Class>,
     ) -> Result<Flow, Trouble> {
@@ -323,8 +328,11 @@ impl Session {
     }
 
     /// The primary for a command that streams by; when there is none, the command is read away.
-    pub(super) async fn primary_for_long(&mut self) -> Result<ServerConnection, Trouble> {
-        let ensured = self.ensure_primary().await;
+    pub(super) async fn primary_for_long(&mut self) -> Result<Box<ServerConnection>, Trouble> {
+        let ensured = match self.ensure_primary().await {
+            Ok(()) => self.clean_past(&UNREAD).await,
+            refused => refused,
+        };
         match (ensured, self.primary.take()) {
             (Ok(()), Some(primary)) => Ok(primary),
             (ensured, _) => {
@@ -337,7 +345,7 @@ impl Session {
 
     pub(super) async fn pass_long(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         class: Class,
     ) -> Result<Flow, Trouble> {
         self.state.read = Some(Read::Primary);
@@ -359,6 +367,7 @@ const UNREAD: Class = Class {
     non_ascii: true,
     counted: false,
     found_rows: false,
+    looks_back: true,
     hint: None,
     may_be_read: false,
 };

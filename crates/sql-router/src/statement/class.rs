@@ -20,6 +20,9 @@ pub struct Class {
     pub counted: bool,
     /// Asks for `FOUND_ROWS()`, and reads nothing else.
     pub found_rows: bool,
+    /// Its answer may tell what was run on its connection before: `ROW_COUNT()`, `LASTVAL()`,
+    /// `@@last_gtid`, or a routine that asks for such. Not `LAST_INSERT_ID()`, which is kept in step.
+    pub looks_back: bool,
     pub hint: Option<Hint>,
     /// Not provably a read, but one if its author says so: nothing in it is known to write, to lock or
     /// to leave something behind.
@@ -92,6 +95,21 @@ impl Reason {
                 | Self::ServerState
                 | Self::FoundRows
                 | Self::ExecutableComment
+        )
+    }
+
+    /// May what was found ask for its connection's past? Calls are looked at one by one; a user variable
+    /// keeps its connection from all others.
+    pub(crate) fn looks_back(self) -> bool {
+        !matches!(
+            self,
+            Self::PlainRead
+                | Self::Writes
+                | Self::LockingRead
+                | Self::Into
+                | Self::UserVariable
+                | Self::Function
+                | Self::FoundRows
         )
     }
 

@@ -18,10 +18,12 @@ pub fn classify(text: &[u8]) -> Class {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
         class.unreported |= other.unreported;
+        class.looks_back |= other.looks_back;
         class.may_be_read &= other.may_be_read;
         if class.kind != other.kind {
             class.kind = Kind::Other;
             class.because = Reason::Unreadable;
+            class.looks_back = true;
         }
     }
     class.non_ascii = !text.is_ascii();
@@ -59,6 +61,8 @@ struct Walk<'a> {
     found_rows: bool,
     /// Asks for more than that: of the last statement, or from a table.
     asks_more: bool,
+    /// May ask for something else of its connection's past.
+    looks_back: bool,
     before: Option<Token<'a>>,
     /// The one before `before`.
     earlier: Option<Token<'a>>,
@@ -74,6 +78,7 @@ impl<'a> Walk<'a> {
     fn object(&mut self, reason: Reason) {
         self.objection.get_or_insert(reason);
         self.barred |= !reason.may_be_read();
+        self.looks_back |= reason.looks_back();
     }
 
     fn pin(&mut self, pin: Pins) {
@@ -95,7 +100,11 @@ impl<'a> Walk<'a> {
             Token::Symbol(b';') => self.ended = self.verb.is_some() || self.ended,
             Token::Symbol(b'.') if self.in_variable => {}
             Token::UserVariable => self.user_variable(),
-            Token::SystemVariable => self.in_variable = true,
+            Token::SystemVariable => {
+                self.in_variable = true;
+                // What is set may be set to what is asked for.
+                self.looks_back |= self.verb == Some(Verb::Set);
+            }
             Token::Assign => {
                 self.object(Reason::UserVariable);
                 self.pin(Pins::USER_VARIABLE);
@@ -268,7 +277,10 @@ impl<'a> Walk<'a> {
         match self.before {
             Some(Token::Word(word)) => self.call(word),
             // A quoted name is never a keyword and may be a stored function.
-            Some(Token::Name(_) | Token::DoubleQuoted(_)) => self.object(Reason::Function),
+            Some(Token::Name(_) | Token::DoubleQuoted(_)) => {
+                self.looks_back = true;
+                self.object(Reason::Function);
+            }
             _ => {}
         }
     }
@@ -294,6 +306,7 @@ impl<'a> Walk<'a> {
         if equals(word, &["get_lock"]) {
             self.pin(Pins::LOCK);
         }
+        self.looks_back |= qualified || !equals(word, &["last_insert_id"]);
         // Of this connection alone, or with an effect: no author can vouch for them.
         self.barred |= equals(
             word,
@@ -352,6 +365,20 @@ impl<'a> Walk<'a> {
             non_ascii: false,
             counted: verb == Verb::Select && self.objection != Some(Reason::MultiStatement),
             found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
+            looks_back: self.looks_back
+                || self.about_last
+                || !matches!(
+                    verb,
+                    Verb::Select
+                        | Verb::Describe
+                        | Verb::ShowSafe
+                        | Verb::Set
+                        | Verb::Use
+                        | Verb::Transaction
+                        | Verb::Create
+                        | Verb::Write
+                        | Verb::Define
+                ),
             hint: None,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
