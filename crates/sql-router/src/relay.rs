@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
+    /// It left warnings, or an error.
+    pub(crate) warned: bool,
     /// It had a result set, perhaps an empty one.
     pub(crate) has_rows: bool,
     /// Rows that the client has got.
@@ -164,6 +166,7 @@ impl Relay<'_> {
             What::Eof => {
                 self.answer.has_rows = true;
                 let status = self.payload(length).and_then(parse_eof);
+                self.answer.warned |= status.is_some_and(|(warnings, _)| warnings > 0);
                 self.answer.left = match status {
                     Some((0, _)) => Left::Rows,
                     _ => Left::More,
@@ -182,6 +185,7 @@ impl Relay<'_> {
                     return Ok(());
                 }
                 self.answer.error = Some(error.code);
+                self.answer.warned = true;
                 self.answer.left = Left::More;
                 if first {
                     self.number_error();
@@ -224,6 +228,7 @@ impl Relay<'_> {
         let at = self.ready;
         let payload = self.server.channel.input().get(at + HEADER..at + length);
         let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
+        self.answer.warned |= ok.warnings > 0;
         self.answer.left = match (ok.warnings, ok.affected_rows, ok.header) {
             (0, 0, 0) => Left::Nothing,
             (0, _, 0xfe) => Left::Rows,

@@ -34,6 +34,14 @@ pub(crate) enum Last {
     Lost,
 }
 
+/// What SHOW WARNINGS has to tell: a statement without tables and without warnings leaves it as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Where it is: `Primary`, `Replica` or, gone with its connection, `Lost`.
+    pub(crate) on: Last,
+    pub(crate) empty: bool,
+}
+
 /// What `LAST_INSERT_ID()` is on the connection to the primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InsertId {
@@ -76,6 +84,7 @@ pub(crate) struct SessionState {
     pub(crate) last: Last,
     /// Which one ran the last statement that had rows, what FOUND_ROWS() is about.
     pub(crate) counted: Last,
+    pub(crate) listed: Listed,
     /// `LAST_INSERT_ID()`, as far as it is known; a connection that is new to the session must be told.
     pub(crate) insert_id: InsertId,
     /// Something was set that is not carried to other connections and would be lost with this one.
@@ -101,6 +110,10 @@ impl SessionState {
             unseen: Unseen::Nothing,
             last: Last::Primary,
             counted: Last::Primary,
+            listed: Listed {
+                on: Last::Primary,
+                empty: true,
+            },
             insert_id: InsertId::Known(0),
             uncarried: false,
             read: None,
@@ -138,6 +151,14 @@ impl SessionState {
     /// session may ask for is `insert_id` then, and no more.
     pub(crate) fn parts_easily(&self) -> bool {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
+    }
+
+    /// The router asks something of its own there: FOUND_ROWS() is about that now, until rows of the
+    /// session's follow.
+    pub(crate) fn asked_over(&mut self, side: Last) {
+        if self.counted == side {
+            self.counted = Last::Lost;
+        }
     }
 
     /// It has read from this replica, which need not be copied each time.

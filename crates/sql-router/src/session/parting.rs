@@ -19,7 +19,7 @@ use crate::relay::{Answer, Left};
 use crate::server::{AskError, OpenError, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
-use crate::state::{InsertId, Last};
+use crate::state::{InsertId, Last, Listed};
 use crate::statement::class::Class;
 use crate::worker::Worker;
 
@@ -143,7 +143,14 @@ impl Session {
     }
 
     /// This side ran the last statement.
-    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, counted: bool) {
+    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, class: Option<&Class>) {
+        let counted = class.is_some_and(|class| class.counted);
+        if answer.warned || class.is_some_and(|class| class.clears) {
+            self.state.listed = Listed {
+                on: last,
+                empty: !answer.warned,
+            };
+        }
         self.state.last = last;
         self.left = answer.left;
         if answer.has_rows && self.state.counted != last {
@@ -169,6 +176,9 @@ impl Session {
         if self.state.counted == last {
             self.state.counted = Last::Lost;
         }
+        if self.state.listed.on == last {
+            self.state.listed.on = Last::Lost;
+        }
         if self.state.last == last {
             self.state.last = match self.left {
                 Left::Nothing => Last::Parted { rows: false },
@@ -186,23 +196,54 @@ impl Session {
                 Last::Replica | Last::Parted { .. } | Last::Lost => Err(forgotten()),
             };
         }
-        let rows = match self.state.last {
-            Last::Primary | Last::Replica => return Ok(()),
-            Last::Parted { rows } => rows,
-            Last::Lost => return Err(forgotten()),
-        };
+        if class.warnings {
+            return match self.state.listed {
+                Listed {
+                    on: Last::Primary, ..
+                } => Ok(()),
+                // What an earlier statement left there goes: this one uses a table, of a kind.
+                Listed { empty: true, .. } => self.make_again("SELECT 1 FROM (SELECT 1) x").await,
+                Listed { empty: false, .. } => Err(forgotten()),
+            };
+        }
+        self.check_counted(class, ask, Last::Primary)?;
+        match self.state.last {
+            Last::Primary | Last::Replica => Ok(()),
+            // `ROW_COUNT()` is -1 after rows, and 0 after this.
+            Last::Parted { rows: true } => self.make_again("SELECT 1").await,
+            Last::Parted { rows: false } => self.make_again("DO 0").await,
+            Last::Lost => Err(forgotten()),
+        }
+    }
+
+    /// Who asks for FOUND_ROWS() and for more must find both on this side.
+    pub(super) fn check_counted(
+        &mut self,
+        class: &Class,
+        ask: Ask,
+        side: Last,
+    ) -> Result<(), Trouble> {
+        if class.found_rows || self.state.counted == side || matches!(ask, Ask::Prepare(_)) {
+            return Ok(());
+        }
         let prepared = match ask {
             Ask::Execute(id) => self.statements.get(id).map(|one| Rc::clone(&one.text)),
             Ask::Text | Ask::Prepare(_) => None,
         };
         let text = prepared.as_deref().unwrap_or_else(|| self.payload());
-        let asks_for_more = contains(text, b"found_rows");
-        let Some(primary) = self.primary.as_mut().filter(|_| !asks_for_more) else {
+        match contains(text, b"found_rows") {
+            true => Err(forgotten()),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes the connection to the primary look as after such a statement.
+    async fn make_again(&mut self, statement: &str) -> Result<(), Trouble> {
+        let Some(primary) = self.primary.as_mut() else {
             return Err(forgotten());
         };
-        // `ROW_COUNT()` is -1 after rows, and 0 after this.
-        let again = if rows { "SELECT 1" } else { "DO 0" };
-        match primary.ask(again).await {
+        self.state.asked_over(Last::Primary);
+        match primary.ask(statement).await {
             Ok(_) => Ok(()),
             Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
             Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),

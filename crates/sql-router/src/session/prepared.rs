@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use mysql::error_code;
+use mysql::execute;
 use mysql::packet::{self, HEADER};
 use mysql::reply::ErrPacket;
 use mysql::scan::Expect;
 
 use super::record::Statement;
-use super::statement::{Ask, Job};
+use super::statement::{Ask, Job, after};
 use super::{Flow, Session, Trouble, say};
-use crate::prepared::{self, OnServer, Reading};
+use crate::prepared::{OnServer, Reading};
 use crate::relay::{self, Answer};
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
@@ -81,7 +82,7 @@ impl Session {
     }
 
     fn id(&self) -> u32 {
-        prepared::id_of(self.payload()).unwrap_or(0)
+        execute::id_of(self.payload()).unwrap_or(0)
     }
 
     /// COM_STMT_EXECUTE.
@@ -91,7 +92,7 @@ impl Session {
         let Some(statement) = self.statements.get(id) else {
             return self.pass_unknown(id, Expect::Results).await;
         };
-        let Some(execute) = prepared::parse_execute(payload, statement.parameters) else {
+        let Some(execute) = execute::parse(payload, statement.parameters) else {
             return Err(say(
                 error_code::MALFORMED_PACKET,
                 "Malformed communication packet",
@@ -117,17 +118,19 @@ impl Session {
             let what = "the connection that held this statement's long data was lost";
             return Err(say(error_code::SERVER_LOST, what));
         }
-        self.run_job(Job {
-            known,
-            ask: Ask::Execute(id),
-            forced,
-        })
-        .await?;
+        let releases = known.class.releases;
+        let answer = self
+            .run_job(Job {
+                known,
+                ask: Ask::Execute(id),
+                forced,
+            })
+            .await?;
         let serial = self.primary.as_ref().map(|primary| primary.serial);
         if let Some(statement) = self.statements.get(id) {
             statement.cursor_on = serial.filter(|_| cursor);
         }
-        Ok(Flow::On)
+        Ok(after(releases, &answer))
     }
 
     /// The statement's id on `server`, prepared there if it is not yet.
@@ -191,12 +194,12 @@ impl Session {
         let parameters = statement.parameters;
         set_id(&mut self.command, on_server.id);
         let payload = self.command.get(HEADER..).unwrap_or_default();
-        let execute = prepared::parse_execute(payload, parameters);
+        let execute = execute::parse(payload, parameters);
         let untold = execute.filter(|execute| {
             execute.types.is_none() && on_server.binding != binding && !types.is_empty()
         });
         let told =
-            untold.and_then(|execute| prepared::with_types(payload, execute.types_at, &types));
+            untold.and_then(|execute| execute::with_types(payload, execute.types_at, &types));
         if let Some(known) = server.prepared.get_mut(&id) {
             known.binding = binding;
         }
@@ -256,7 +259,7 @@ impl Session {
             .input()
             .get(HEADER..ID_AT + 4)
             .unwrap_or_default();
-        let id = prepared::id_of(head).unwrap_or(0);
+        let id = execute::id_of(head).unwrap_or(0);
         let Some(mut primary) = self.primary_for_long_data(id).await? else {
             relay::discard(&mut self.client).await?;
             return Ok(Flow::On);
@@ -283,7 +286,7 @@ impl Session {
             .input()
             .get(HEADER..ID_AT + 4)
             .unwrap_or_default();
-        let id = prepared::id_of(head).unwrap_or(0);
+        let id = execute::id_of(head).unwrap_or(0);
         let Some(parameters) = self
             .statements
             .get(id)
@@ -293,7 +296,7 @@ impl Session {
             return Err(Self::unknown(id, "EXECUTE"));
         };
         self.client
-            .fill_to(HEADER + prepared::head_length(parameters))
+            .fill_to(HEADER + execute::head_length(parameters))
             .await?;
         let mut primary = self.primary_for_long().await?;
         let on_server = match self.on_server(&mut primary, id).await {
@@ -307,7 +310,7 @@ impl Session {
             }
         };
         let head = self.client.input().get(HEADER..).unwrap_or_default();
-        let execute = prepared::parse_execute(head, parameters);
+        let execute = execute::parse(head, parameters);
         let types = execute
             .and_then(|execute| execute.types)
             .map(<[u8]>::to_vec);

@@ -60,13 +60,15 @@ impl Session {
         {
             return self.kill(kill.id, &kill.before).await;
         }
-        self.run_job(Job {
-            known,
-            ask: Ask::Text,
-            forced: None,
-        })
-        .await?;
-        Ok(Flow::On)
+        let releases = known.class.releases;
+        let answer = self
+            .run_job(Job {
+                known,
+                ask: Ask::Text,
+                forced: None,
+            })
+            .await?;
+        Ok(after(releases, &answer))
     }
 
     /// Runs a statement where it belongs.
@@ -153,10 +155,11 @@ impl Session {
         routing: SqlRouting,
     ) -> Result<Result<Answer, Because>, Trouble> {
         // What asks about the last statement must find the connection as that left it.
-        if job.known.class.kind != Kind::AboutLast
-            && let Err(because) = self
-                .ensure_replica(snapshot, member, routing.consistency)
-                .await
+        if job.known.class.kind == Kind::AboutLast {
+            self.check_counted(&job.known.class, job.ask, Last::Replica)?;
+        } else if let Err(because) = self
+            .ensure_replica(snapshot, member, routing.consistency)
+            .await
         {
             return Ok(Err(because));
         }
@@ -193,7 +196,7 @@ impl Session {
                 self.answered(&answer);
                 self.went(Destination::Replica, because);
                 self.state.has_read_from(member);
-                self.note_last(Last::Replica, &answer, job.known.class.counted);
+                self.note_last(Last::Replica, &answer, Some(&job.known.class));
                 Ok(Ok(answer))
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -237,7 +240,7 @@ impl Session {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
-                self.note_last(Last::Primary, &answer, job.known.class.counted);
+                self.note_last(Last::Primary, &answer, Some(&job.known.class));
                 if job.known.class.because == Reason::FoundRows {
                     self.left = Left::More;
                 }
@@ -303,7 +306,7 @@ impl Session {
             Ok(answer) => {
                 self.answered(&answer);
                 self.primary = Some(primary);
-                self.note_last(Last::Primary, &answer, false);
+                self.note_last(Last::Primary, &answer, class.as_ref());
                 Ok(Flow::On)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -347,6 +350,14 @@ impl Session {
     }
 }
 
+/// A session that was released ends, as its connection to the server does.
+pub(super) fn after(releases: bool, answer: &Answer) -> Flow {
+    match releases && answer.error.is_none() {
+        true => Flow::End,
+        false => Flow::On,
+    }
+}
+
 /// The digest of such texts.
 const TOO_LONG: &str = "(a text of 16 MiB or more)";
 
@@ -359,6 +370,9 @@ const UNREAD: Class = Class {
     non_ascii: true,
     counted: false,
     found_rows: false,
+    warnings: false,
+    clears: true,
     hint: None,
     may_be_read: false,
+    releases: false,
 };

@@ -17,8 +17,10 @@ pub fn classify(text: &[u8]) -> Class {
     if memchr::memchr(b'\\', text).is_some() {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
+        class.clears &= other.clears;
         class.unreported |= other.unreported;
         class.may_be_read &= other.may_be_read;
+        class.releases |= other.releases;
         if class.kind != other.kind {
             class.kind = Kind::Other;
             class.because = Reason::Unreadable;
@@ -54,7 +56,12 @@ struct Walk<'a> {
     barred: bool,
     pins: Pins,
     unreported: bool,
+    releases: bool,
     about_last: bool,
+    /// Asks for warnings.
+    warnings: bool,
+    /// FROM was met.
+    from: bool,
     /// Calls `FOUND_ROWS()`.
     found_rows: bool,
     /// Asks for more than that: of the last statement, or from a table.
@@ -175,6 +182,11 @@ impl<'a> Walk<'a> {
             }
             Verb::Set if first && equals(word, &["role"]) => self.pin(Pins::ROLE),
             Verb::Set | Verb::SetStatement => self.sets(word),
+            Verb::Transaction if equals(word, &["release"]) => {
+                self.releases |= ["commit", "rollback", "work", "chain"]
+                    .iter()
+                    .any(|before| self.after(before));
+            }
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
@@ -213,7 +225,7 @@ impl<'a> Walk<'a> {
         } else if equals(word, &["current_role"]) {
             Reason::ServerState
         } else if equals(word, &["from"]) {
-            self.asks_more = true;
+            (self.asks_more, self.from) = (true, true);
             return;
         } else {
             return;
@@ -244,7 +256,7 @@ impl<'a> Walk<'a> {
         } else if tracking {
             self.sets(word);
         } else if equals(word, &["warning_count", "error_count"]) {
-            (self.about_last, self.asks_more) = (true, true);
+            (self.about_last, self.asks_more, self.warnings) = (true, true, true);
         } else if !is_safe_variable(word) {
             self.object(Reason::SystemVariable);
         }
@@ -352,7 +364,15 @@ impl<'a> Walk<'a> {
             non_ascii: false,
             counted: verb == Verb::Select && self.objection != Some(Reason::MultiStatement),
             found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
+            warnings: self.warnings || verb == Verb::ShowLast,
+            clears: match verb {
+                Verb::Select | Verb::SetStatement | Verb::Explain => self.from,
+                Verb::Describe | Verb::Show | Verb::ShowSafe | Verb::ShowOther => true,
+                Verb::Write | Verb::Create | Verb::Define => true,
+                _ => false,
+            },
             hint: None,
+            releases: self.releases,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }
