@@ -81,6 +81,8 @@ pub(crate) struct SessionState {
     /// `SET TRANSACTION` waits for the next transaction.
     pub(crate) next_transaction_set: bool,
     pub(crate) unseen: Unseen,
+    /// A collation may have been set without a report.
+    pub(crate) recollated: bool,
     pub(crate) last: Last,
     /// Which one ran the last statement that had rows, what FOUND_ROWS() is about.
     pub(crate) counted: Last,
@@ -108,6 +110,7 @@ impl SessionState {
             seen: Position::default(),
             next_transaction_set: false,
             unseen: Unseen::Nothing,
+            recollated: false,
             last: Last::Primary,
             counted: Last::Primary,
             listed: Listed {

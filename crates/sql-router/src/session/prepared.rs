@@ -13,7 +13,7 @@ use super::record::Statement;
 use super::statement::{Ask, Job, after};
 use super::{Flow, Session, Trouble, say};
 use crate::prepared::{OnServer, Reading};
-use crate::relay::{self, Answer};
+use crate::relay::Answer;
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
 use crate::statement::cache::Known;
@@ -253,7 +253,7 @@ impl Session {
 
     /// The same, of 16 MiB and more.
     pub(super) async fn long_long_data(&mut self) -> Result<Flow, Trouble> {
-        self.client.fill_to(ID_AT + 4).await?;
+        self.fill_to(ID_AT + 4).await?;
         let head = self
             .client
             .input()
@@ -261,17 +261,17 @@ impl Session {
             .unwrap_or_default();
         let id = execute::id_of(head).unwrap_or(0);
         let Some(mut primary) = self.primary_for_long_data(id).await? else {
-            relay::discard(&mut self.client).await?;
+            self.discard().await?;
             return Ok(Flow::On);
         };
         match self.on_server(&mut primary, id).await {
             Ok(on_server) => {
                 set_id(self.client.input_mut(), on_server.id);
-                relay::command(&mut self.client, &mut primary).await?;
+                self.pass_command(&mut primary).await?;
                 self.note_long_data(id, &primary, true);
             }
             Err(_) => {
-                relay::discard(&mut self.client).await?;
+                self.discard().await?;
             }
         }
         self.primary = Some(primary);
@@ -280,7 +280,7 @@ impl Session {
 
     /// COM_STMT_EXECUTE of 16 MiB and more: it streams by to the primary.
     pub(super) async fn long_execute(&mut self) -> Result<Flow, Trouble> {
-        self.client.fill_to(ID_AT + 4).await?;
+        self.fill_to(ID_AT + 4).await?;
         let head = self
             .client
             .input()
@@ -292,17 +292,16 @@ impl Session {
             .get(id)
             .map(|statement| statement.parameters)
         else {
-            self.sequence = relay::discard(&mut self.client).await?;
+            self.sequence = self.discard().await?;
             return Err(Self::unknown(id, "EXECUTE"));
         };
-        self.client
-            .fill_to(HEADER + execute::head_length(parameters))
+        self.fill_to(HEADER + execute::head_length(parameters))
             .await?;
         let mut primary = self.primary_for_long().await?;
         let on_server = match self.on_server(&mut primary, id).await {
             Ok(on_server) => on_server,
             Err(error) => {
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 return Err(match error {
                     AskError::Refused(error) => Trouble::Say(crate::login::refused(&error)),
                     AskError::Broken(why) => self.primary_broke(&primary, &why, false),
@@ -329,7 +328,7 @@ impl Session {
             // The types were told to another connection only, and there is no room to put them in.
             None if on_server.binding != statement.binding => {
                 self.primary = Some(primary);
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 let what =
                     "the statement's types were bound on a connection that is gone; bind again";
                 return Err(say(error_code::UNKNOWN_STATEMENT, what));

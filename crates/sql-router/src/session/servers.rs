@@ -243,8 +243,8 @@ impl Session {
             return false;
         };
         self.state.asked_over(Last::Primary);
-        let asking = primary.ask("SELECT @@last_gtid, @@collation_connection");
-        let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+        let asking = primary.ask_with_collation("SELECT @@last_gtid, @@collation_connection");
+        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -252,7 +252,7 @@ impl Session {
         };
         let mut values = row.iter().map(Option::as_deref);
         let (gtid, collation) = (values.next().flatten(), values.next().flatten());
-        absorb::asked(&mut self.state, &mut primary.has, gtid, collation);
+        absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }
 

@@ -262,6 +262,7 @@ impl Session {
             withholds,
             prepared_as,
             sequence: self.sequence.wrapping_add(1),
+            stalled: self.worker.patience.stalled,
         }
     }
 
@@ -299,6 +300,7 @@ impl Session {
             withholds: false,
             prepared_as: 0,
             sequence: self.sequence.wrapping_add(1),
+            stalled: self.worker.patience.stalled,
         };
         let state = Some(&mut self.state);
         let client: &mut Channel = &mut self.client;
@@ -325,13 +327,22 @@ impl Session {
         self.pass_long(primary, UNREAD).await
     }
 
+    /// Passes a command of several frames on. The sequence number of its last frame.
+    pub(super) async fn pass_command(
+        &mut self,
+        primary: &mut ServerConnection,
+    ) -> Result<u8, Trouble> {
+        let stalled = self.worker.patience.stalled;
+        Ok(relay::command(&mut self.client, Some(primary), stalled).await?)
+    }
+
     /// The primary for a command that streams by; when there is none, the command is read away.
     pub(super) async fn primary_for_long(&mut self) -> Result<ServerConnection, Trouble> {
         let ensured = self.ensure_primary().await;
         match (ensured, self.primary.take()) {
             (Ok(()), Some(primary)) => Ok(primary),
             (ensured, _) => {
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 ensured?;
                 Err(say(error_code::SHUTDOWN, "no primary"))
             }
@@ -344,7 +355,7 @@ impl Session {
         class: Class,
     ) -> Result<Flow, Trouble> {
         self.state.read = Some(Read::Primary);
-        self.sequence = relay::command(&mut self.client, &mut primary).await?;
+        self.sequence = self.pass_command(&mut primary).await?;
         self.finish_command(primary, Expect::Results, Some(class))
             .await
     }

@@ -367,7 +367,9 @@ impl<'a> Walk<'a> {
             warnings: self.warnings || verb == Verb::ShowLast,
             clears: match verb {
                 Verb::Select | Verb::SetStatement | Verb::Explain => self.from,
-                Verb::Describe | Verb::Show | Verb::ShowSafe | Verb::ShowOther => true,
+                Verb::Describe | Verb::ShowSafe => true,
+                // SHOW CREATE DATABASE uses none.
+                Verb::Show | Verb::ShowOther => self.from,
                 Verb::Write | Verb::Create | Verb::Define => true,
                 _ => false,
             },

@@ -14,7 +14,7 @@ use mysql_async::{Conn, OptsBuilder};
 use process::snapshot::Shared;
 use site::name::{MemberName, ServerName};
 use site::target::{Consistency, MemberAddress, SqlMode, SqlRouterTarget, SqlRouting};
-use sql_router::router::Router;
+use sql_router::router::{Patience, Router};
 use sql_router::snapshot::{Replica, Servers, Snapshot};
 use telemetry::Secret;
 
@@ -170,6 +170,26 @@ impl Server {
     }
 }
 
+/// What differs from a usual arrangement.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// There is a second replica.
+    pub(crate) second: bool,
+    /// Of the router.
+    pub(crate) threads: usize,
+    pub(crate) patience: Patience,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            second: false,
+            threads: 2,
+            patience: Patience::default(),
+        }
+    }
+}
+
 /// The whole arrangement.
 #[derive(Debug)]
 pub(crate) struct Bed {
@@ -185,11 +205,15 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn start() -> Self {
-        Self::with(false, 2).await
+        Self::with(Wish::default()).await
     }
 
-    /// With a second replica or without, and so many threads of the router.
-    pub(crate) async fn with(second: bool, threads: usize) -> Self {
+    pub(crate) async fn with(wish: Wish) -> Self {
+        let Wish {
+            second,
+            threads,
+            patience,
+        } = wish;
         let dir = tempfile::tempdir().unwrap();
         let names = ["db-1", "db-2", "db-3"];
         for name in &names[..if second { 3 } else { 2 }] {
@@ -211,7 +235,7 @@ impl Bed {
         let address = listener.local_addr().unwrap();
         let replicas: Vec<_> = [&replica].into_iter().chain(&second).collect();
         let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replicas));
-        let router = Router::start(&[listener], &snapshot, threads).unwrap();
+        let router = Router::start_with(&[listener], &snapshot, threads, patience).unwrap();
         let bed = Self {
             primary,
             replica,

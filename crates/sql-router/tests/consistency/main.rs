@@ -23,7 +23,7 @@ mod sessions;
 
 use std::time::{Duration, Instant};
 
-use bed::Bed;
+use bed::{Bed, Wish};
 use history::{Event, Violation};
 use replicas::Nature;
 use seeded::Seeded;
@@ -77,7 +77,11 @@ async fn run(
 }
 
 async fn begin() -> Bed {
-    let bed = Bed::with(true, 2).await;
+    let wish = Wish {
+        second: true,
+        ..Wish::default()
+    };
+    let bed = Bed::with(wish).await;
     bed.change(|snapshot| {
         snapshot.target.causal_wait = Duration::from_millis(15);
         snapshot.target.max_lag = MAX_LAG;

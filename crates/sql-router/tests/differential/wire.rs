@@ -81,6 +81,16 @@ fn normal(code: u16, message: String) -> String {
     }
 }
 
+/// A row, perhaps of SHOW WARNINGS: there too.
+fn normal_row(row: &[u8]) -> Piece {
+    let text = visible(row);
+    match text.find("statement (").or_else(|| text.find("handler (")) {
+        // Its length depends on the id as well.
+        Some(at) => Piece::Bytes(text[at..].split('(').next().unwrap_or_default().to_owned()),
+        None => Piece::Bytes(text),
+    }
+}
+
 /// A session over the wire.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -394,7 +404,7 @@ impl Client {
             if end {
                 return Some(self.piece(&row, answer));
             }
-            answer.pieces.push(Piece::Bytes(visible(&row)));
+            answer.pieces.push(normal_row(&row));
         }
     }
 
