@@ -25,6 +25,8 @@ pub const UNKNOWN_COMMAND: ErrorCode = error(1047, "08S01");
 pub const SHUTDOWN: ErrorCode = error(1053, "08S01");
 /// A packet is larger than `max_allowed_packet`.
 pub const PACKET_TOO_LARGE: ErrorCode = error(1153, "08S01");
+/// A packet's number is not the next one.
+pub const OUT_OF_ORDER: ErrorCode = error(1156, "08S01");
 /// What the server (here: the router) is set to prevents the statement.
 pub const OPTION_PREVENTS: ErrorCode = error(1290, "HY000");
 /// No such prepared statement.

@@ -17,6 +17,7 @@ pub mod handshake;
 // using it
 pub mod command;
 pub mod error_code;
+pub mod execute;
 pub mod reply;
 pub mod scan;
 

@@ -2,8 +2,29 @@
 
 use std::time::Duration;
 
+/// How long a client that has something to do may do nothing. Who waits for his next command may wait
+/// as long as he likes.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// In the middle of a command: MariaDB's `net_read_timeout` is 30 s too.
+    pub stalled: Duration,
+    /// While there is something for it to read: MariaDB's `net_write_timeout` is 60 s too.
+    pub unread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            stalled: Duration::from_secs(30),
+            unread: Duration::from_secs(60),
+        }
+    }
+}
+
 /// From the connection to the end of the login; MariaDB's `connect_timeout` is 10 s too.
 pub(crate) const LOGIN: Duration = Duration::from_secs(10);
+/// Bytes of one command: MariaDB's `max_allowed_packet` can be no larger.
+pub(crate) const COMMAND: usize = 1 << 30;
 /// Bytes of a client's login packets: connection attributes may take 64 KiB.
 pub(crate) const LOGIN_PACKET: usize = 128 << 10;
 /// Connecting and logging in to a server. They are near; a primary is tried again while held.

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::digests::Digests;
+pub use crate::limits::Patience;
 use crate::limits::THREADS_AT_LEAST;
 use crate::metrics::{self, Counts};
 use crate::sessions::Sessions;
@@ -43,6 +44,16 @@ impl Router {
         snapshot: &Shared<Snapshot>,
         threads: usize,
     ) -> std::io::Result<Self> {
+        Self::start_with(listeners, snapshot, threads, Patience::default())
+    }
+
+    /// The same, with another patience.
+    pub fn start_with(
+        listeners: &[TcpListener],
+        snapshot: &Shared<Snapshot>,
+        threads: usize,
+        patience: Patience,
+    ) -> std::io::Result<Self> {
         let (draining, receiver) = watch::channel(false);
         let (slow, writes) = SlowLog::start(snapshot.clone())?;
         let mut router = Self {
@@ -73,6 +84,7 @@ impl Router {
                 floor: Arc::clone(&router.floor),
                 draining: receiver.clone(),
                 threads: threads.max(1),
+                patience,
             };
             router.threads.push(thread(index, parts)?);
         }

@@ -188,27 +188,38 @@ impl ServerConnection {
 
     /// A statement of the router's own; its first row, if it has one.
     pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, AskError> {
+        self.ask_with_collation(sql).await.map(|(row, _)| row)
+    }
+
+    /// The same, with the number of the collation that its first column is sent in.
+    pub(crate) async fn ask_with_collation(
+        &mut self,
+        sql: &str,
+    ) -> Result<(Vec<Option<String>>, u16), AskError> {
         let mut out = Vec::with_capacity(sql.len() + 5);
         command::put(&mut out, Command::Query, sql.as_bytes());
         self.channel.write(&out).await?;
         self.first_row().await
     }
 
-    async fn first_row(&mut self) -> Result<Vec<Option<String>>, AskError> {
+    async fn first_row(&mut self) -> Result<(Vec<Option<String>>, u16), AskError> {
         let head = self.own_packet().await?;
         let count = match head.first() {
-            Some(0x00) => return Ok(Vec::new()),
+            Some(0x00) => return Ok((Vec::new(), 0)),
             _ => Reader::new(&head).lenenc().unwrap_or(0),
         };
         let definitions = count + u64::from(!self.deprecate_eof());
+        let mut sent_in = None;
         for _ in 0..definitions {
-            self.own_packet().await?;
+            let definition = self.own_packet().await?;
+            sent_in.get_or_insert_with(|| collation(&definition));
         }
         let mut first = None;
         loop {
             let row = self.own_packet().await?;
             if row.first() == Some(&0xfe) {
-                return Ok(first.unwrap_or_default());
+                let sent_in = sent_in.flatten().unwrap_or(0);
+                return Ok((first.unwrap_or_default(), sent_in));
             }
             first.get_or_insert_with(|| values(&row));
         }
@@ -301,6 +312,16 @@ impl ServerConnection {
             None => AskError::Broken("an answer that makes no sense".to_owned()),
         }
     }
+}
+
+/// Of a column's definition: six names, the length of what follows, the collation.
+fn collation(definition: &[u8]) -> Option<u16> {
+    let mut reader = Reader::new(definition);
+    for _ in 0..6 {
+        reader.lenenc_bytes()?;
+    }
+    reader.lenenc()?;
+    reader.u16()
 }
 
 fn values(row: &[u8]) -> Vec<Option<String>> {

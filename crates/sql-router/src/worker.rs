@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::digests::Digests;
-use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
+use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
@@ -44,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) draining: watch::Receiver<bool>,
     /// Of the router: each has its share of the connections to servers.
     pub(crate) threads: usize,
+    pub(crate) patience: Patience,
 }
 
 /// What the sessions of one thread share.
@@ -60,6 +61,7 @@ pub(crate) struct Worker {
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
     threads: usize,
+    pub(crate) patience: Patience,
     pool: RefCell<Pool>,
     /// Replicas that failed, and when.
     failed: RefCell<Vec<(MemberName, Instant)>>,
@@ -82,6 +84,7 @@ pub(crate) async fn run(parts: Parts) {
         draining: parts.draining.clone(),
         slots: Slots::default(),
         threads: parts.threads,
+        patience: parts.patience,
         pool: RefCell::default(),
         failed: RefCell::default(),
         turn: Cell::new(0),
@@ -137,7 +140,7 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream) {
     let Ok(peer) = stream.peer_addr() else {
         return;
     };
-    if let Err(e) = prepare(&stream) {
+    if let Err(e) = prepare(&stream, worker.patience) {
         tracing::debug!("a client's socket: {e}");
     }
     let channel = Channel::from(stream);
@@ -146,13 +149,16 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream) {
     }
 }
 
-/// Small answers are not delayed; a client whose machine vanished is noticed.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+/// Small answers are not delayed; a client whose machine vanished is noticed, and one that takes nothing
+/// of what there is for it.
+fn prepare(stream: &TcpStream, patience: Patience) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(15));
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(patience.unread))?;
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 impl Worker {

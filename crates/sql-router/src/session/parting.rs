@@ -16,11 +16,11 @@ use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
 use crate::metrics::bump;
-use crate::relay::{Answer, Left};
+use crate::relay::{self, Answer, Left};
 use crate::server::{AskError, OpenError, Past, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
-use crate::state::{InsertId, Last};
+use crate::state::{InsertId, Last, Listed};
 use crate::statement::class::{Class, Kind};
 use crate::worker::Worker;
 
@@ -115,7 +115,7 @@ impl Session {
         tokio::select! {
             biased;
             // Its next command is here; what is read stays in the buffer.
-            _ = self.client.frame() => false,
+            _ = relay::arrival(&mut self.client, self.worker.patience.stalled) => false,
             () = tokio::time::sleep_until(until) => true,
         }
     }
@@ -200,7 +200,14 @@ impl Session {
     }
 
     /// This side ran the last statement.
-    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, counted: bool) {
+    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, class: Option<&Class>) {
+        let counted = class.is_some_and(|class| class.counted);
+        if answer.warned || class.is_some_and(|class| class.clears) {
+            self.state.listed = Listed {
+                on: last,
+                empty: !answer.warned,
+            };
+        }
         self.state.last = last;
         self.left = answer.left;
         if last == Last::Primary
@@ -231,6 +238,9 @@ impl Session {
         if self.state.counted == last {
             self.state.counted = Last::Lost;
         }
+        if self.state.listed.on == last {
+            self.state.listed.on = Last::Lost;
+        }
         if self.state.last == last {
             self.state.last = match self.left {
                 Left::Nothing => Last::Parted { rows: false },
@@ -249,47 +259,73 @@ impl Session {
                 Last::Replica | Last::Parted { .. } | Last::Lost => Err(forgotten()),
             };
         }
-        let rows = match self.state.last {
-            Last::Primary | Last::Replica | Last::Never => None,
-            Last::Parted { rows } => Some(rows),
-            Last::Lost => return Err(forgotten()),
-        };
+        if class.warnings {
+            return match self.state.listed {
+                Listed {
+                    on: Last::Primary, ..
+                } => Ok(()),
+                // What an earlier statement left there goes: this one uses a table, of a kind.
+                Listed { empty: true, .. } => self.make_again("SELECT 1 FROM (SELECT 1) x").await,
+                Listed { empty: false, .. } => Err(forgotten()),
+            };
+        }
+        self.check_counted(class, ask, Last::Primary)?;
+        match self.state.last {
+            Last::Primary | Last::Replica | Last::Never => Ok(()),
+            // `ROW_COUNT()` is -1 after rows, and 0 after this.
+            Last::Parted { rows: true } => self.make_again("SELECT 1").await,
+            Last::Parted { rows: false } => self.make_again("DO 0").await,
+            Last::Lost => Err(forgotten()),
+        }
+    }
+
+    /// Who asks for FOUND_ROWS() and for more must find both on this side.
+    pub(super) fn check_counted(
+        &mut self,
+        class: &Class,
+        ask: Ask,
+        side: Last,
+    ) -> Result<(), Trouble> {
+        let counted = self.state.counted;
+        if class.found_rows || counted == side || matches!(ask, Ask::Prepare(_)) {
+            return Ok(());
+        }
+        let fresh = |primary: &ServerConnection| primary.past == Past::Clean;
+        if counted == Last::Never && self.primary.as_deref().is_some_and(fresh) {
+            return Ok(());
+        }
         let prepared = match ask {
             Ask::Execute(id) => self.statements.get(id).map(|one| Rc::clone(&one.text)),
             Ask::Text | Ask::Prepare(_) => None,
         };
         let text = prepared.as_deref().unwrap_or_else(|| self.payload());
-        let counted_here = rows.is_none() && self.state.counted == Last::Primary;
-        let asks_for_more = !counted_here && contains(text, b"found_rows");
-        let Some(primary) = self.primary.as_mut() else {
-            return Err(forgotten());
-        };
-        let is_known = rows.is_none() && primary.past == Past::Clean;
-        if asks_for_more && !is_known {
-            return Err(forgotten());
+        match contains(text, b"found_rows") {
+            true => Err(forgotten()),
+            false => Ok(()),
         }
-        let Some(rows) = rows else { return Ok(()) };
-        // `ROW_COUNT()` is -1 after rows, and 0 after this.
-        let again = if rows { "SELECT 1" } else { "DO 0" };
-        made(primary.ask(again).await)
     }
 
     /// The session has had no rows, but the one before it on this connection may have.
     async fn count_nothing(&mut self) -> Result<(), Trouble> {
-        match self.primary.as_mut() {
+        match self.primary.as_deref() {
             Some(primary) if primary.past != Past::Clean => {
-                made(primary.ask("SELECT 1 LIMIT 0").await)
+                self.make_again("SELECT 1 LIMIT 0").await
             }
             Some(_) | None => Ok(()),
         }
     }
-}
 
-fn made(asked: Result<Vec<Option<String>>, AskError>) -> Result<(), Trouble> {
-    match asked {
-        Ok(_) => Ok(()),
-        Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
-        Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),
+    /// Makes the connection to the primary look as after such a statement.
+    async fn make_again(&mut self, statement: &str) -> Result<(), Trouble> {
+        let Some(primary) = self.primary.as_mut() else {
+            return Err(forgotten());
+        };
+        self.state.asked_over(Last::Primary);
+        match primary.ask(statement).await {
+            Ok(_) => Ok(()),
+            Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
+            Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),
+        }
     }
 }
 

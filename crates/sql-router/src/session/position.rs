@@ -14,6 +14,7 @@ use super::Session;
 use crate::limits::CONNECT;
 use crate::route::Because;
 use crate::snapshot::Snapshot;
+use crate::state::Last;
 
 impl Session {
     /// Makes `state.seen` all that a read from `member` has to see.
@@ -70,6 +71,7 @@ impl Session {
             self.primary = Some(connected.ok()?);
             self.note_threads();
         }
+        self.state.asked_over(Last::Primary);
         let row = self.primary.as_mut()?.ask("SELECT @@gtid_binlog_pos").await;
         row.ok()?.first()?.as_deref()?.parse().ok()
     }

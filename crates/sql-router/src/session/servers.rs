@@ -223,10 +223,10 @@ impl Session {
             Err(AskError::Refused(_)) => return Err(Because::ReplicaRefused),
             Err(AskError::Broken(_)) => return Err(Because::ReplicaFailed),
         }
-        let seen = &self.state.seen;
-        if consistency == Consistency::Eventual || replica.reached.contains(seen) {
+        if consistency == Consistency::Eventual || replica.reached.contains(&self.state.seen) {
             return Ok(());
         }
+        self.state.asked_over(Last::Replica);
         bump(&self.worker.counts.causal_waits);
         // A replica that was waited for in vain a moment ago is only asked, not waited for.
         let patient = self.behind.is_none_or(|behind| behind.elapsed() > AVOID);
@@ -235,7 +235,7 @@ impl Session {
         } else {
             Duration::ZERO
         };
-        match replica.reaches(seen, wait).await {
+        match replica.reaches(&self.state.seen, wait).await {
             Ok(true) => {
                 self.behind = None;
                 Ok(())
@@ -262,8 +262,9 @@ impl Session {
         let Some(primary) = self.primary.as_mut() else {
             return false;
         };
-        let asking = primary.ask("SELECT @@last_gtid, @@collation_connection");
-        let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+        self.state.asked_over(Last::Primary);
+        let asking = primary.ask_with_collation("SELECT @@last_gtid, @@collation_connection");
+        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -273,12 +274,8 @@ impl Session {
         let (gtid, collation) = (values.next().flatten(), values.next().flatten());
         // Another session may have written what is the last one here.
         let own = primary.past == Past::Clean;
-        absorb::asked(
-            &mut self.state,
-            &mut primary.has,
-            gtid.filter(|_| own),
-            collation,
-        );
+        let gtid = gtid.filter(|_| own);
+        absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }
 

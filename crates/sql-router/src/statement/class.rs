@@ -23,10 +23,16 @@ pub struct Class {
     /// Its answer may tell what was run on its connection before: `ROW_COUNT()`, `LASTVAL()`,
     /// `@@last_gtid`, or a routine that asks for such. Not `LAST_INSERT_ID()`, which is kept in step.
     pub looks_back: bool,
+    /// Asks for warnings, or how many there are.
+    pub warnings: bool,
+    /// It uses tables, as far as can be seen: the warnings of the statement before are gone.
+    pub clears: bool,
     pub hint: Option<Hint>,
     /// Not provably a read, but one if its author says so: nothing in it is known to write, to lock or
     /// to leave something behind.
     pub may_be_read: bool,
+    /// COMMIT RELEASE and its like: the server closes the connection behind its OK.
+    pub releases: bool,
 }
 
 impl Class {

@@ -17,9 +17,11 @@ pub fn classify(text: &[u8]) -> Class {
     if memchr::memchr(b'\\', text).is_some() {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
+        class.clears &= other.clears;
         class.unreported |= other.unreported;
         class.looks_back |= other.looks_back;
         class.may_be_read &= other.may_be_read;
+        class.releases |= other.releases;
         if class.kind != other.kind {
             class.kind = Kind::Other;
             class.because = Reason::Unreadable;
@@ -56,7 +58,12 @@ struct Walk<'a> {
     barred: bool,
     pins: Pins,
     unreported: bool,
+    releases: bool,
     about_last: bool,
+    /// Asks for warnings.
+    warnings: bool,
+    /// FROM was met.
+    from: bool,
     /// Calls `FOUND_ROWS()`.
     found_rows: bool,
     /// Asks for more than that: of the last statement, or from a table.
@@ -184,6 +191,11 @@ impl<'a> Walk<'a> {
             }
             Verb::Set if first && equals(word, &["role"]) => self.pin(Pins::ROLE),
             Verb::Set | Verb::SetStatement => self.sets(word),
+            Verb::Transaction if equals(word, &["release"]) => {
+                self.releases |= ["commit", "rollback", "work", "chain"]
+                    .iter()
+                    .any(|before| self.after(before));
+            }
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
@@ -222,7 +234,7 @@ impl<'a> Walk<'a> {
         } else if equals(word, &["current_role"]) {
             Reason::ServerState
         } else if equals(word, &["from"]) {
-            self.asks_more = true;
+            (self.asks_more, self.from) = (true, true);
             return;
         } else {
             return;
@@ -253,7 +265,7 @@ impl<'a> Walk<'a> {
         } else if tracking {
             self.sets(word);
         } else if equals(word, &["warning_count", "error_count"]) {
-            (self.about_last, self.asks_more) = (true, true);
+            (self.about_last, self.asks_more, self.warnings) = (true, true, true);
         } else if !is_safe_variable(word) {
             self.object(Reason::SystemVariable);
         }
@@ -379,7 +391,17 @@ impl<'a> Walk<'a> {
                         | Verb::Write
                         | Verb::Define
                 ),
+            warnings: self.warnings || verb == Verb::ShowLast,
+            clears: match verb {
+                Verb::Select | Verb::SetStatement | Verb::Explain => self.from,
+                Verb::Describe | Verb::ShowSafe => true,
+                // SHOW CREATE DATABASE uses none.
+                Verb::Show | Verb::ShowOther => self.from,
+                Verb::Write | Verb::Create | Verb::Define => true,
+                _ => false,
+            },
             hint: None,
+            releases: self.releases,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }

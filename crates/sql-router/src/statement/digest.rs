@@ -13,10 +13,10 @@ const LONGEST: usize = 1 << 10;
 const READ: usize = 64 << 10;
 
 /// The digest of what has none.
-pub(crate) const UNREADABLE: &str = "(a text that can be read in two ways)";
+pub const UNREADABLE: &str = "(a text that can be read in two ways)";
 
 /// The digest of `text`.
-pub(crate) fn digest(text: &[u8]) -> String {
+pub fn digest(text: &[u8]) -> String {
     let head = text.get(..READ).unwrap_or(text);
     let cut = head.len() < text.len();
     let digest = read(head, cut, true);

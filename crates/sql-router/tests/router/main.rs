@@ -10,8 +10,10 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 mod failures;
+mod hostile;
 mod login;
 mod old_client;
 mod protocol;
+mod raw;
 mod sharing;
 mod split;
