@@ -3,13 +3,14 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 
 use process::sockets::{self, BindError, Named, UNIX, UnixBindError};
 use site::name::ServerName;
 use site::target::Target;
 use site::target::balancer::{BalancerTarget, Bind};
 
-/// Others may use what a balancer offers on a unix socket, as on any other.
+/// Others may use what a balancer or SQL router offers on a unix socket, as on any other.
 const MODE: u32 = 0o666;
 
 /// The sockets of one server. They stay open here as long as the site runs, so that a role that dies
@@ -20,6 +21,7 @@ pub(crate) struct Listeners {
     pub(crate) balancer: Vec<Door>,
     pub(crate) web: Option<TcpListener>,
     pub(crate) sql: Option<TcpListener>,
+    pub(crate) sql_socket: Option<UnixListener>,
     pub(crate) admin: TcpListener,
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn bind(target: &mut Target) -> Result<Vec<Listeners>, ListenError> {
             balancer: Vec::new(),
             web: None,
             sql: None,
+            sql_socket: None,
             admin: take(&mut wanted.admin)?,
         };
         if let Some(balancer) = &mut wanted.balancer {
@@ -60,6 +63,9 @@ pub(crate) fn bind(target: &mut Target) -> Result<Vec<Listeners>, ListenError> {
         }
         if let Some(router) = &mut wanted.sql_router {
             listeners.sql = Some(take(&mut router.listen)?);
+            if let Some(path) = &router.socket {
+                listeners.sql_socket = Some(sockets::listen_unix(path, MODE)?);
+            }
         }
         all.push(listeners);
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use app::instance::{InstanceReport, InstanceState, Listen};
 use database::{MemberReport, MemberState, Role};
+use site::target::balancer::CertificateFiles;
 use site::target::{SqlRouterTarget, WebTarget};
+use sql_router::snapshot::ServersTls;
 
 /// Web server ← instances of its server.
 pub(crate) fn web(
@@ -36,13 +38,20 @@ pub(crate) fn web(
     }
 }
 
+/// Files that a SQL router is told of.
+#[derive(Debug)]
+pub(crate) struct ForRouter {
+    pub(crate) service_password_file: PathBuf,
+    pub(crate) slow_log: PathBuf,
+    pub(crate) visitors: Option<PathBuf>,
+    pub(crate) certificate: Option<CertificateFiles>,
+}
+
 /// SQL router ← all database members.
 pub(crate) fn sql_router(
     target: &SqlRouterTarget,
     members: &[MemberReport],
-    service_password_file: PathBuf,
-    slow_log: PathBuf,
-    visitors: Option<PathBuf>,
+    files: ForRouter,
 ) -> sql_router::snapshot::Snapshot {
     let generation = members.iter().filter_map(|member| member.generation).max();
     let current = |member: &&MemberReport| member.generation == generation;
@@ -66,10 +75,13 @@ pub(crate) fn sql_router(
             primary: primary.map(|member| member.name.clone()),
             replicas: replicas.collect(),
         },
-        visitors,
+        visitors: files.visitors,
         service_user: database::accounts::ROUTER.to_owned(),
-        service_password_file,
-        slow_log,
+        service_password_file: files.service_password_file,
+        slow_log: files.slow_log,
+        certificate: files.certificate,
+        // The members are on this machine.
+        servers_tls: ServersTls::Off,
     }
 }
 

@@ -32,6 +32,23 @@ pub struct Local {
     pub key: PathBuf,
 }
 
+/// What a certificate is for: also the name of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Site,
+    /// Shown by the SQL routers.
+    Sql,
+}
+
+impl Purpose {
+    fn stem(self) -> &'static str {
+        match self {
+            Self::Site => "site",
+            Self::Sql => "sql",
+        }
+    }
+}
+
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -45,10 +62,15 @@ pub enum LocalError {
 
 /// The files' places under `dir`, whether they exist or not.
 pub fn files(dir: &Path) -> Local {
+    files_for(dir, Purpose::Site)
+}
+
+fn files_for(dir: &Path, purpose: Purpose) -> Local {
+    let stem = purpose.stem();
     Local {
         authority: dir.join("authority.pem"),
-        chain: dir.join("site.pem"),
-        key: dir.join("site-key.pem"),
+        chain: dir.join(format!("{stem}.pem")),
+        key: dir.join(format!("{stem}-key.pem")),
     }
 }
 
@@ -60,11 +82,22 @@ pub fn ensure(
     names: &[String],
     now: SystemTime,
 ) -> Result<Local, LocalError> {
+    ensure_for(dir, site, Purpose::Site, names, now)
+}
+
+/// The same for a certificate of its own, of the same authority.
+pub fn ensure_for(
+    dir: &Path,
+    site: &str,
+    purpose: Purpose,
+    names: &[String],
+    now: SystemTime,
+) -> Result<Local, LocalError> {
     fs::create_dir_all(dir).map_err(|source| LocalError::Io {
         path: dir.to_owned(),
         source,
     })?;
-    let local = files(dir);
+    let local = files_for(dir, purpose);
     let authority_key = dir.join("authority-key.pem");
     if !local.authority.exists() || !authority_key.exists() {
         let (certificate, key) = make_authority(site, now)?;
@@ -72,7 +105,7 @@ pub fn ensure(
         write(&local.authority, &certificate, 0o644)?;
     }
     // Beside the certificate stands what it was made for, so that nothing has to be parsed to know.
-    let made_for = dir.join("site.made-for");
+    let made_for = dir.join(format!("{}.made-for", purpose.stem()));
     let wanted = names.join("\n");
     if !is_current(&made_for, &wanted, now) || !local.chain.exists() || !local.key.exists() {
         let (chain, key) = make_site(&local.authority, &authority_key, names, now)?;
@@ -198,6 +231,20 @@ mod tests {
         let renewed = read(&local.chain);
         ensure(dir.path(), "foobar", &names[..1], now + DAY * 350).unwrap();
         assert_ne!(read(&local.chain), renewed);
+    }
+
+    #[test]
+    fn the_sql_routers_have_one_of_the_same_authority() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let site = ensure(dir.path(), "foobar", &["www.foobar.com".to_owned()], now).unwrap();
+        let names = ["127.0.0.1".to_owned()];
+        let sql = ensure_for(dir.path(), "foobar", Purpose::Sql, &names, now).unwrap();
+        assert_eq!(sql.authority, site.authority);
+        assert_ne!((&sql.chain, &sql.key), (&site.chain, &site.key));
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        assert!(read(&sql.chain).ends_with(&read(&site.authority)));
+        assert!(read(&site.chain) != read(&sql.chain));
     }
 
     #[test]

@@ -1,13 +1,23 @@
-//! Pure: proving a password without sending it: challenge → answer → verdict, in constant time.
+//! Pure: proving a password without sending it: challenge → answer → verdict, in constant time. Here
+//! mysql_native_password; the other plugins stand in files of their own.
 //!
-//! Source: MariaDB KB, "Authentication plugin - mysql_native_password"; MySQL internals, "Caching_sha2_password".
+//! Source: MariaDB KB, "Authentication plugin - mysql_native_password".
 
+pub mod ed25519;
+pub mod key;
+pub mod sealed;
+pub mod sha2;
+
+use ::sha2::Sha256;
 use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+
+pub use key::{Key, Password};
 
 pub const NATIVE: &str = "mysql_native_password";
 pub const CACHING_SHA2: &str = "caching_sha2_password";
+/// The password as it is, with a zero at its end: only where nobody listens.
+pub const CLEAR: &str = "mysql_clear_password";
 
 /// The challenge of a greeting.
 pub type Salt = [u8; 20];
@@ -26,8 +36,14 @@ impl std::fmt::Debug for NativeKey {
 
 impl NativeKey {
     /// An empty password has the empty key, which answers with nothing.
-    pub fn of(password: &str) -> Self {
-        Self((!password.is_empty()).then(|| sha1(&[password.as_bytes()])))
+    pub fn of(password: impl AsRef<[u8]>) -> Self {
+        let password = password.as_ref();
+        Self((!password.is_empty()).then(|| sha1(&[password])))
+    }
+
+    /// What a server keeps of it; none of the empty key.
+    pub fn stored(&self) -> Option<Stored> {
+        self.0.as_ref().map(|key| sha1(&[key]))
     }
 
     /// The key of an account without a password.
@@ -56,6 +72,15 @@ pub fn verify_native(stored: &Stored, salt: &Salt, answer: &[u8]) -> Option<Nati
     bool::from(right).then_some(NativeKey(Some(key)))
 }
 
+/// Is `password` the one behind `stored`? Then its key.
+pub fn verify_password(stored: &Stored, password: &Password) -> Option<NativeKey> {
+    let key = NativeKey::of(password.expose());
+    // The empty password has no stored form; what no hash is equal to stands in its place.
+    let claimed = key.stored().unwrap_or([0; 20]);
+    let right = claimed.ct_eq(stored) & u8::from(key.0.is_some()).ct_eq(&1);
+    bool::from(right).then_some(key)
+}
+
 /// `*` and 40 hexadecimal digits, as servers store it.
 pub fn parse_stored(text: &str) -> Option<Stored> {
     let digits = text.strip_prefix('*')?;
@@ -70,20 +95,25 @@ pub fn parse_stored(text: &str) -> Option<Stored> {
     Some(stored)
 }
 
-/// The fast path of caching_sha2_password:
-/// SHA256(password) XOR SHA256(SHA256(SHA256(password)) + salt).
-pub fn caching_sha2_answer(password: &str, salt: &Salt) -> Vec<u8> {
-    if password.is_empty() {
-        return Vec::new();
-    }
-    let once: [u8; 32] = Sha256::digest(password.as_bytes()).into();
-    let twice: [u8; 32] = Sha256::digest(once).into();
-    let salted: [u8; 32] = Sha256::new()
-        .chain_update(twice)
+/// What the OK of a login over TLS says to clients of MariaDB 11.4 and later, which by default want to know
+/// that the certificate they were shown, of an authority they do not know, is from somebody who knows the
+/// account's password too: 1 and SHA256(stored + salt + SHA256(certificate)) in hexadecimal.
+///
+/// Source: MariaDB KB, "Zero-configuration TLS"; Connector/C, `plugins/auth/my_auth.c`.
+pub fn certificate_proof(stored: &[u8], salt: &Salt, fingerprint: &[u8; 32]) -> String {
+    let hash = Sha256::new()
+        .chain_update(stored)
         .chain_update(salt)
-        .finalize()
-        .into();
-    xor(&once, &salted).to_vec()
+        .chain_update(fingerprint)
+        .finalize();
+    let mut out = "\u{1}".to_owned();
+    out.extend(hash.iter().flat_map(|byte| {
+        [byte >> 4, byte & 15].map(|digit| {
+            let digit = char::from_digit(u32::from(digit), 16).unwrap_or('0');
+            digit.to_ascii_uppercase()
+        })
+    }));
+    out
 }
 
 /// Random bytes made fit for a greeting: clients take the salt for a C string, so no byte is zero;
@@ -138,6 +168,17 @@ mod tests {
         assert!(verify_native(&stored, &SALT, &NativeKey::of("Secret").answer(&SALT)).is_none());
         assert!(verify_native(&stored, &SALT, b"").is_none());
         assert!(verify_native(&stored, &SALT, &answer[..19]).is_none());
+    }
+
+    #[test]
+    fn a_password_in_clear_is_checked_against_the_stored_form() {
+        let stored = parse_stored("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19").unwrap();
+        let key = verify_password(&stored, &Password::new("password")).unwrap();
+        assert_eq!(key.answer(&SALT), NativeKey::of("password").answer(&SALT));
+        for wrong in ["", "Password", "password\0"] {
+            assert!(verify_password(&stored, &Password::new(wrong)).is_none());
+        }
+        assert!(verify_password(&[0; 20], &Password::new("")).is_none());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::command::{self, Command};
 use crate::handshake::Greeting;
 use crate::packet::{self, Channel, PacketError};
 use crate::reply;
+use crate::tls::Connector;
 use crate::wire::{Malformed, Reader};
 
 /// From the first packet to the end of the login.
@@ -177,7 +178,18 @@ impl Connection {
         password: &Secret,
         schema: Option<&str>,
     ) -> Result<Self, ConnectError> {
-        let opening = login::open(to, user, password, schema);
+        Self::connect_by(to, user, password, schema, None).await
+    }
+
+    /// The same over TLS, if `tls` says how.
+    pub async fn connect_by(
+        to: &Address,
+        user: &str,
+        password: &Secret,
+        schema: Option<&str>,
+        tls: Option<&Connector>,
+    ) -> Result<Self, ConnectError> {
+        let opening = login::open(to, user, password, schema, tls);
         match tokio::time::timeout(LOGIN_TIMEOUT, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(ConnectError::Timeout {

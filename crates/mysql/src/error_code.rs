@@ -45,6 +45,8 @@ pub const KILL_DENIED: ErrorCode = error(1095, "HY000");
 pub const NO_SUCH_THREAD: ErrorCode = error(1094, "HY000");
 /// The plugin of an account cannot be used.
 pub const PLUGIN_NOT_LOADED: ErrorCode = error(1524, "HY000");
+/// Only connections over TLS are taken.
+pub const TLS_REQUIRED: ErrorCode = error(3159, "HY000");
 /// "Lost connection to MySQL server during query": client libraries connect anew.
 pub const SERVER_LOST: ErrorCode = error(2013, "08S01");
 

@@ -3,12 +3,16 @@
 //! Source: MySQL internals, "Protocol::HandshakeV10", "Protocol::HandshakeResponse41";
 //! MariaDB KB, "Connection" (there the last four reserved bytes are extended capabilities).
 
+mod program;
+
 use crate::auth::Salt;
 use crate::capability::{
     CONNECT_ATTRS, CONNECT_WITH_DB, Capabilities, PLUGIN_AUTH, PLUGIN_AUTH_LENENC, PROTOCOL_41,
     SECURE_CONNECTION, SSL,
 };
 use crate::wire::{Malformed, Reader, put_lenenc_bytes, put_nul_terminated};
+
+pub use program::Program;
 
 /// A server's first packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,16 +114,18 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstAnswer {
     Response(Response),
-    /// The client wants to go on over TLS.
+    /// The client wants to go on over TLS, where its response follows.
     Tls,
 }
 
 impl FirstAnswer {
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        Self::read(payload).ok_or(Malformed("login"))
+        let read = Self::read(payload).ok_or(Malformed("login"))?;
+        Ok(read.0)
     }
 
-    fn read(payload: &[u8]) -> Option<Self> {
+    /// And the connection attributes behind it.
+    fn read(payload: &[u8]) -> Option<(Self, Option<&[u8]>)> {
         let mut reader = Reader::new(payload);
         let capabilities = reader.u32()?;
         if capabilities & PROTOCOL_41 == 0 {
@@ -128,8 +134,8 @@ impl FirstAnswer {
         let max_packet = reader.u32()?;
         let collation = reader.u8()?;
         reader.bytes(23)?;
-        if capabilities & SSL != 0 {
-            return Some(Self::Tls);
+        if capabilities & SSL != 0 && reader.is_empty() {
+            return Some((Self::Tls, None));
         }
         let user = text(reader.nul_terminated()?);
         let answer = if capabilities & PLUGIN_AUTH_LENENC != 0 {
@@ -152,8 +158,11 @@ impl FirstAnswer {
                 .or_else(|| Some(reader.rest()).filter(|name| !name.is_empty()))
                 .map(text),
         };
-        // Connection attributes may follow; they are not needed.
-        Some(Self::Response(Response {
+        let attributes = match capabilities & CONNECT_ATTRS {
+            0 => None,
+            _ => reader.lenenc_bytes(),
+        };
+        let response = Response {
             capabilities,
             max_packet,
             collation,
@@ -161,14 +170,26 @@ impl FirstAnswer {
             answer: answer.to_vec(),
             schema,
             plugin,
-        }))
+        };
+        Some((Self::Response(response), attributes))
     }
 }
 
 impl Response {
     /// `capabilities` says what is written; CONNECT_WITH_DB follows `schema`.
     pub fn encode(&self) -> Vec<u8> {
-        let mut capabilities = self.capabilities & !(CONNECT_ATTRS | SSL | CONNECT_WITH_DB);
+        let mut out = self.head();
+        self.put_rest(&mut out);
+        out
+    }
+
+    /// The request to go on over TLS, where the response itself follows.
+    pub fn request_tls(&self) -> Vec<u8> {
+        self.head()
+    }
+
+    fn head(&self) -> Vec<u8> {
+        let mut capabilities = self.capabilities & !(CONNECT_ATTRS | CONNECT_WITH_DB);
         capabilities |= PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH | PLUGIN_AUTH_LENENC;
         if self.schema.is_some() {
             capabilities |= CONNECT_WITH_DB;
@@ -178,14 +199,17 @@ impl Response {
         out.extend_from_slice(&self.max_packet.to_le_bytes());
         out.push(self.collation);
         out.extend_from_slice(&[0; 23]);
-        put_nul_terminated(&mut out, self.user.as_bytes());
-        put_lenenc_bytes(&mut out, &self.answer);
+        out
+    }
+
+    fn put_rest(&self, out: &mut Vec<u8>) {
+        put_nul_terminated(out, self.user.as_bytes());
+        put_lenenc_bytes(out, &self.answer);
         if let Some(schema) = &self.schema {
-            put_nul_terminated(&mut out, schema.as_bytes());
+            put_nul_terminated(out, schema.as_bytes());
         }
         let plugin = self.plugin.as_deref().unwrap_or(crate::auth::NATIVE);
-        put_nul_terminated(&mut out, plugin.as_bytes());
-        out
+        put_nul_terminated(out, plugin.as_bytes());
     }
 }
 
@@ -194,6 +218,8 @@ impl Response {
 pub struct AuthSwitch {
     pub plugin: String,
     pub salt: Salt,
+    /// The longer challenge of client_ed25519.
+    pub nonce: Option<[u8; 32]>,
 }
 
 impl AuthSwitch {
@@ -206,9 +232,11 @@ impl AuthSwitch {
         let mut reader = Reader::new(payload);
         reader.u8().filter(|first| *first == 0xfe)?;
         let plugin = text(reader.nul_terminated()?);
+        let nonce = { reader }.bytes(32);
         let salt = reader.bytes(20.min(reader.left()))?;
         Some(Self {
             plugin,
+            nonce: nonce.and_then(|nonce| nonce.try_into().ok()),
             // Plugins that need no salt (a clear password, a socket) send none.
             salt: salt.try_into().unwrap_or([0; 20]),
         })
@@ -217,7 +245,10 @@ impl AuthSwitch {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![0xfe];
         put_nul_terminated(&mut out, self.plugin.as_bytes());
-        out.extend_from_slice(&self.salt);
+        match &self.nonce {
+            Some(nonce) => out.extend_from_slice(nonce),
+            None => out.extend_from_slice(&self.salt),
+        }
         out.push(0);
         out
     }

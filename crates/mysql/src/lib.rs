@@ -13,6 +13,9 @@ pub mod wire;
 pub mod auth;
 pub mod capability;
 pub mod handshake;
+pub mod login;
+pub mod rsa;
+pub mod tls;
 
 // using it
 pub mod command;

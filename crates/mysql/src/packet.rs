@@ -5,11 +5,16 @@
 //! Source: MySQL internals, "MySQL Packets"; MariaDB KB, "0 - Packet".
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use crate::tls::carrier::{Carrier, Plain};
+use crate::tls::{Acceptor, Connector};
 use crate::wire::Reader;
 
 /// The payload of a frame that is followed by another.
@@ -85,6 +90,10 @@ pub fn put(out: &mut Vec<u8>, sequence: &mut u8, payload: &[u8]) {
 enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// On the heap: a plain connection must not be as large as one with TLS.
+    Tls(Box<TlsStream<Carrier>>),
+    /// A TLS handshake failed on it.
+    Gone,
 }
 
 /// What became of a connection that was left alone for a while.
@@ -152,6 +161,8 @@ impl Channel {
         let count = match &mut self.transport {
             Transport::Tcp(stream) => stream.read_buf(&mut self.input).await?,
             Transport::Unix(stream) => stream.read_buf(&mut self.input).await?,
+            Transport::Tls(stream) => stream.read_buf(&mut self.input).await?,
+            Transport::Gone => 0,
         };
         self.filled = count == free;
         if count == 0 {
@@ -211,7 +222,58 @@ impl Channel {
         match &mut self.transport {
             Transport::Tcp(stream) => stream.write_all(bytes).await,
             Transport::Unix(stream) => stream.write_all(bytes).await,
+            Transport::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                // What the socket did not take at once is still with us.
+                stream.flush().await
+            }
+            Transport::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+
+    /// Nobody on the way can listen.
+    pub fn is_private(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_) | Transport::Unix(_))
+    }
+
+    /// Goes on over TLS, as the server. What was read already is the beginning of it. Limits of time are
+    /// the caller's.
+    pub async fn accept_tls(&mut self, acceptor: &Acceptor) -> io::Result<()> {
+        let carrier = self.carrier()?;
+        let accepting = TlsAcceptor::from(std::sync::Arc::clone(&acceptor.config));
+        // On the heap: a task must not be as large as its handshake for ever.
+        let stream = Box::pin(accepting.accept(carrier)).await?;
+        self.transport = Transport::Tls(Box::new(stream.into()));
+        Ok(())
+    }
+
+    /// The same as the client.
+    pub async fn connect_tls(&mut self, connector: &Connector) -> io::Result<()> {
+        let address = match &self.transport {
+            Transport::Tcp(stream) => Some(stream.peer_addr()?.ip()),
+            _ => None,
+        };
+        let carrier = self.carrier()?;
+        let connecting = TlsConnector::from(std::sync::Arc::clone(&connector.config));
+        let stream = Box::pin(connecting.connect(Connector::name(address), carrier)).await?;
+        self.transport = Transport::Tls(Box::new(stream.into()));
+        Ok(())
+    }
+
+    fn carrier(&mut self) -> io::Result<Carrier> {
+        let plain = match std::mem::replace(&mut self.transport, Transport::Gone) {
+            Transport::Tcp(stream) => Plain::Tcp(stream),
+            Transport::Unix(stream) => Plain::Unix(stream),
+            Transport::Tls(_) | Transport::Gone => {
+                return Err(io::ErrorKind::NotConnected.into());
+            }
+        };
+        let before = std::mem::take(&mut self.input);
+        Ok(Carrier { plain, before })
     }
 
     /// Looks whether a connection that should be silent still is. No system call while it is.
@@ -220,9 +282,19 @@ impl Channel {
             return Idle::Gone;
         }
         let mut byte = [0];
-        let tried = match &self.transport {
+        let tried = match &mut self.transport {
             Transport::Tcp(stream) => stream.try_read(&mut byte),
             Transport::Unix(stream) => stream.try_read(&mut byte),
+            // What TLS says to itself (tickets, new keys) is taken in and is not meant.
+            Transport::Tls(stream) => {
+                let mut nobody = Context::from_waker(Waker::noop());
+                let polled = Pin::new(stream).poll_read(&mut nobody, &mut ReadBuf::new(&mut byte));
+                match polled {
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                    Poll::Ready(read) => read.map(|()| 0),
+                }
+            }
+            Transport::Gone => Ok(0),
         };
         match tried {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Idle::Quiet,

@@ -190,6 +190,13 @@ pub fn ok_in_schema(status: u16, schema: &str) -> Vec<u8> {
     out
 }
 
+/// The OK of a login over TLS, with the proof that this certificate is the server's own.
+pub fn ok_with_info(status: u16, info: &str) -> Vec<u8> {
+    let mut out = ok(status);
+    put_lenenc_bytes(&mut out, info.as_bytes());
+    out
+}
+
 /// The payload of an ERR packet.
 pub fn err(code: ErrorCode, message: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 9);

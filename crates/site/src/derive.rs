@@ -111,7 +111,7 @@ impl Derive<'_> {
             app: app.map(|app| self.app(app)),
             sql_router: app
                 .and(database)
-                .map(|database| self.sql_router(address, database)),
+                .map(|database| self.sql_router(server, address, database)),
             database: database
                 .map(|database| self.database(server, database))
                 .unwrap_or_default(),
@@ -203,7 +203,7 @@ impl Derive<'_> {
         }
     }
 
-    fn sql_router(&self, address: IpAddr, database: &Database) -> SqlRouterTarget {
+    fn sql_router(&self, server: &Server, address: IpAddr, database: &Database) -> SqlRouterTarget {
         let address = match self.ground {
             // Only the application of the same machine may use it.
             Ground::Production { .. } => Ipv4Addr::LOCALHOST.into(),
@@ -211,6 +211,14 @@ impl Derive<'_> {
         };
         SqlRouterTarget {
             listen: SocketAddr::new(address, port::SQL),
+            socket: self.sql_socket(server),
+            certificate: self
+                .site
+                .sql_router
+                .certificate
+                .as_ref()
+                .map(|files| self.files(files)),
+            require_tls: self.site.sql_router.require_tls,
             members: self.member_addresses(),
             sessions: self.site.sql_router.sessions,
             connections: self.router_connections(),
@@ -224,6 +232,16 @@ impl Derive<'_> {
             users: self.site.sql_router.users.clone(),
             user_sessions: self.site.sql_router.user_sessions.clone(),
         }
+    }
+
+    /// A path is there once on a machine, and in `up` all servers are one machine.
+    fn sql_socket(&self, server: &Server) -> Option<PathBuf> {
+        let first = self.site.servers_with(Role::App).next();
+        let takes = match self.ground {
+            Ground::Production { .. } => true,
+            Ground::Local { .. } => first.is_some_and(|first| first.name == server.name),
+        };
+        self.site.sql_router.socket.clone().filter(|_| takes)
     }
 
     /// What the database servers allow, without what people, replicas and our own keepers need, for all

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
-use balancer::BalancerTarget;
+use balancer::{BalancerTarget, CertificateFiles};
 
 pub mod balancer;
 
@@ -141,6 +141,13 @@ pub enum InstanceListen {
 #[serde(deny_unknown_fields)]
 pub struct SqlRouterTarget {
     pub listen: SocketAddr,
+    /// Where it listens besides.
+    pub socket: Option<PathBuf>,
+    /// What clients are shown, in the place of the site's own certificate.
+    pub certificate: Option<CertificateFiles>,
+    /// Clients that do not use TLS are refused, but for those of the socket.
+    #[serde(default)]
+    pub require_tls: bool,
     /// Every database member of the site.
     pub members: Vec<MemberAddress>,
     /// Client sessions open at once.

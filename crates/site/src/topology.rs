@@ -207,6 +207,10 @@ pub struct SqlRouter {
     /// Sessions at once, by the name of the database user.
     pub user_sessions: BTreeMap<String, u32>,
     pub slow: Option<SlowLog>,
+    pub socket: Option<PathBuf>,
+    /// As written: relative to the site file.
+    pub certificate: Option<CertificateFiles>,
+    pub require_tls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -197,6 +197,20 @@ pub struct SqlRouterSection {
     /// their place.
     #[schemars(extend("examples" = [true]))]
     pub slow_values: Option<At<bool>>,
+    /// Clients that do not use TLS are refused, but for those of the `socket`. Default false: TLS is offered.
+    #[schemars(extend("examples" = [true]))]
+    pub require_tls: Option<At<bool>>,
+    /// PEM file with the certificate that clients are shown and those between it and its authority, relative
+    /// to the site file. Default: one of the site's local authority.
+    #[schemars(extend("examples" = ["tls/sql.pem"]))]
+    pub certificate: Option<At<String>>,
+    /// PEM file with its key.
+    #[schemars(extend("examples" = ["tls/sql.key"]))]
+    pub key: Option<At<String>>,
+    /// A unix socket to listen on besides, `unix:/path`: for clients of the same machine, which need no TLS
+    /// there. Under `mainstay up`, where all servers share a machine, that of the first app server.
+    #[schemars(extend("examples" = ["unix:/run/foobar/sql.sock"]))]
+    pub socket: Option<At<String>>,
     /// Other rules for single database users, one `[sql-router.users.NAME]` table each.
     pub users: Option<BTreeMap<At<String>, At<SqlUserSection>>>,
 }

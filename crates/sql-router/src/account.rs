@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use mysql::auth::{self, NativeKey, Salt, Stored};
+use mysql::auth::ed25519::{self, PublicKey};
+use mysql::auth::{self, Key, NativeKey, Password, Salt, Stored};
 use serde_json::Value;
 
 /// SUPER and READ ONLY ADMIN: they write through `read_only`.
@@ -19,6 +20,25 @@ pub(crate) struct Account {
     proof: Proof,
     locked: bool,
     writes_through: bool,
+    wants: Wants,
+}
+
+/// What `REQUIRE` says of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Nothing,
+    Tls,
+    /// X509, ISSUER, SUBJECT: a certificate of the client, which the router has no way to pass on.
+    Certificate,
+}
+
+/// An account with the password it has now.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Mark {
+    pub(crate) user: String,
+    pub(crate) host: String,
+    /// What the servers keep of the password.
+    pub(crate) proof: Vec<u8>,
 }
 
 /// How an account proves itself.
@@ -26,6 +46,7 @@ pub(crate) struct Account {
 enum Proof {
     /// mysql_native_password; `None`: without a password.
     Native(Option<Stored>),
+    Ed25519(PublicKey),
     /// A plugin the router cannot check.
     Plugin(String),
     /// No password can be right.
@@ -39,6 +60,9 @@ pub(crate) enum Refusal {
     Denied,
     Plugin(String),
     WritesThrough,
+    /// It may come by TLS only.
+    Tls,
+    Certificate,
 }
 
 impl Account {
@@ -56,6 +80,30 @@ impl Account {
             proof: proof(&value),
             locked: flag("account_locked"),
             writes_through: access & WRITES_THROUGH != 0,
+            wants: match value.get("ssl_type").and_then(Value::as_u64) {
+                None | Some(0) => Wants::Nothing,
+                Some(1) => Wants::Tls,
+                Some(_) => Wants::Certificate,
+            },
+        })
+    }
+
+    /// Its password must be known to log in to servers; an answer alone does not do.
+    pub(crate) fn needs_password(&self) -> bool {
+        matches!(self.proof, Proof::Ed25519(_))
+    }
+
+    /// `None`: it has no password that could be remembered.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let proof = match &self.proof {
+            Proof::Native(Some(stored)) => stored.to_vec(),
+            Proof::Ed25519(public) => public.to_vec(),
+            Proof::Native(None) | Proof::Plugin(_) | Proof::Never => return None,
+        };
+        Some(Mark {
+            user: self.user.clone(),
+            host: self.host.clone(),
+            proof,
         })
     }
 
@@ -104,11 +152,16 @@ fn proof(value: &Value) -> Proof {
     let mut other = None;
     for way in ways {
         let plugin = text(way, "plugin").unwrap_or_default();
+        let stored = text(way, "authentication_string").unwrap_or_default();
+        if plugin == ed25519::SERVER_PLUGIN
+            && let Some(public) = ed25519::parse_public(&stored)
+        {
+            return Proof::Ed25519(public);
+        }
         if !plugin.is_empty() && plugin != auth::NATIVE {
             other.get_or_insert(plugin);
             continue;
         }
-        let stored = text(way, "authentication_string").unwrap_or_default();
         if stored.is_empty() {
             return Proof::Native(None);
         }
@@ -128,34 +181,79 @@ fn proof(value: &Value) -> Proof {
 /// A stored password nobody has: an unknown user costs the same work as a known one.
 const NOBODY: Stored = [0x5a; 20];
 
-/// Is `answer` to `salt` right for `user` coming from `from`? Then the key that logs in to servers.
+/// What a client has shown to prove who it is.
+#[derive(Debug)]
+pub(crate) enum Shown<'a> {
+    /// By mysql_native_password.
+    Answer {
+        salt: &'a Salt,
+        answer: &'a [u8],
+    },
+    Password(&'a Password),
+    /// A right answer for a password that is known; what it opened.
+    Known(Key),
+    /// Nothing that could be read.
+    Nothing,
+}
+
+/// The account that counts for a client at `from`.
+pub(crate) fn find(accounts: &[Account], from: IpAddr) -> Option<&Account> {
+    let may = |account: &&Account| account.admits(from) && !account.closes_the_socket();
+    let admitting = accounts.iter().filter(may);
+    admitting.max_by_key(|account| account.specificity())
+}
+
+/// Is what was shown right for the account? Then the key that logs in to servers. `tls`: it came so.
 pub(crate) fn verdict(
-    accounts: &[Account],
-    from: IpAddr,
-    salt: &Salt,
-    answer: &[u8],
-) -> Result<NativeKey, Refusal> {
-    let account = accounts
-        .iter()
-        .filter(|account| account.admits(from) && !account.closes_the_socket())
-        .max_by_key(|account| account.specificity());
-    let stored = match account.map(|account| &account.proof) {
-        Some(Proof::Native(Some(stored))) => *stored,
-        _ => NOBODY,
-    };
-    let checked = auth::verify_native(&stored, salt, answer);
+    account: Option<&Account>,
+    shown: Shown<'_>,
+    tls: bool,
+) -> Result<Key, Refusal> {
+    let proof = account.map_or(&Proof::Never, |account| &account.proof);
+    let key = shown.proves(proof);
     let account = account
         .filter(|account| !account.locked)
         .ok_or(Refusal::Denied)?;
-    let key = match &account.proof {
-        Proof::Native(Some(_)) => checked.ok_or(Refusal::Denied)?,
-        Proof::Native(None) if answer.is_empty() => NativeKey::empty(),
-        Proof::Native(None) | Proof::Never => return Err(Refusal::Denied),
-        Proof::Plugin(plugin) => return Err(Refusal::Plugin(plugin.clone())),
-    };
-    match account.writes_through {
-        true => Err(Refusal::WritesThrough),
-        false => Ok(key),
+    if let Proof::Plugin(plugin) = &account.proof {
+        return Err(Refusal::Plugin(plugin.clone()));
+    }
+    let key = key.ok_or(Refusal::Denied)?;
+    match account.wants {
+        Wants::Tls if !tls => Err(Refusal::Tls),
+        Wants::Certificate => Err(Refusal::Certificate),
+        _ if account.writes_through => Err(Refusal::WritesThrough),
+        _ => Ok(key),
+    }
+}
+
+impl Shown<'_> {
+    /// The same work whether there is such an account or not.
+    fn proves(self, proof: &Proof) -> Option<Key> {
+        let stored = match proof {
+            Proof::Native(Some(stored)) => stored,
+            _ => &NOBODY,
+        };
+        let key = match self {
+            Self::Nothing => None,
+            Self::Known(key) => Some(key),
+            Self::Answer { answer: [], .. } => Some(Key::Native(NativeKey::empty())),
+            Self::Answer { salt, answer } => {
+                auth::verify_native(stored, salt, answer).map(Key::Native)
+            }
+            Self::Password(password) if password.is_empty() => {
+                Some(Key::Native(NativeKey::empty()))
+            }
+            Self::Password(password) => match proof {
+                Proof::Ed25519(public) => ed25519::verify(public, password).map(Key::Ed25519),
+                _ => auth::verify_password(stored, password).map(Key::Native),
+            },
+        };
+        key.filter(|key| match (proof, key) {
+            (Proof::Native(None), Key::Native(key)) => key.stored().is_none(),
+            (Proof::Native(Some(_)), Key::Native(key)) => key.stored().is_some(),
+            (Proof::Ed25519(_), Key::Ed25519(_)) => true,
+            _ => false,
+        })
     }
 }
 
@@ -220,9 +318,23 @@ mod tests {
         )
     }
 
+    /// By its answer and by the password itself, which must come to the same.
     fn login(accounts: &[Account], from: &str, password: &str) -> Result<(), Refusal> {
-        let answer = NativeKey::of(password).answer(&SALT);
-        verdict(accounts, from.parse().unwrap(), &SALT, &answer).map(drop)
+        let answer = &NativeKey::of(password).answer(&SALT);
+        let account = find(accounts, from.parse().unwrap());
+        let shown = Shown::Answer {
+            salt: &SALT,
+            answer,
+        };
+        let by_answer = verdict(account, shown, false).map(drop);
+        let by_password = in_clear(account, password, false);
+        assert_eq!(by_answer, by_password);
+        by_answer
+    }
+
+    fn in_clear(account: Option<&Account>, password: &str, tls: bool) -> Result<(), Refusal> {
+        let password = Password::new(password);
+        verdict(account, Shown::Password(&password), tls).map(drop)
     }
 
     #[test]
@@ -250,9 +362,9 @@ mod tests {
             r#"{{"access":0,"plugin":"mysql_native_password","authentication_string":"{X}","auth_or":[{{"plugin":"unix_socket"}},{{}}]}}"#
         );
         assert_eq!(login(&[account("%", &either)], "::1", "x"), Ok(()));
-        let ed = r#"{"access":0,"plugin":"ed25519","authentication_string":"abc"}"#;
-        let refused = Err(Refusal::Plugin("ed25519".to_owned()));
-        assert_eq!(login(&[account("%", ed)], "::1", "x"), refused);
+        let pam = r#"{"access":0,"plugin":"pam","authentication_string":"abc"}"#;
+        let refused = Err(Refusal::Plugin("pam".to_owned()));
+        assert_eq!(login(&[account("%", pam)], "::1", "x"), refused);
         let locked = format!(r#"{{"authentication_string":"{X}","account_locked":true}}"#);
         assert_eq!(
             login(&[account("%", &locked)], "::1", "x"),
@@ -265,6 +377,53 @@ mod tests {
         );
         assert!(Account::parse("role", "", r#"{"access":0,"is_role":true}"#).is_none());
         assert!(Account::parse("app", "%", "{").is_none());
+    }
+
+    #[test]
+    fn an_ed25519_account_takes_the_password_and_no_answer() {
+        // `CREATE USER … IDENTIFIED VIA ed25519 USING PASSWORD('secret')`.
+        let row = r#"{"access":0,"plugin":"ed25519","authentication_string":"ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY"}"#;
+        let ed = account("%", row);
+        assert!(ed.needs_password() && !native("%").needs_password());
+        assert_eq!(in_clear(Some(&ed), "secret", false), Ok(()));
+        for wrong in ["", "Secret"] {
+            assert_eq!(in_clear(Some(&ed), wrong, true), Err(Refusal::Denied));
+        }
+        let answer = &NativeKey::of("secret").answer(&SALT);
+        let shown = Shown::Answer {
+            salt: &SALT,
+            answer,
+        };
+        assert!(matches!(
+            verdict(Some(&ed), shown, true),
+            Err(Refusal::Denied)
+        ));
+        let shown = Shown::Known(Key::Native(NativeKey::of("secret")));
+        assert!(matches!(
+            verdict(Some(&ed), shown, true),
+            Err(Refusal::Denied)
+        ));
+        assert!(matches!(
+            verdict(Some(&ed), Shown::Nothing, true),
+            Err(Refusal::Denied)
+        ));
+        assert_ne!(ed.mark(), native("%").mark());
+    }
+
+    #[test]
+    fn what_an_account_requires_of_the_connection_is_told_to_those_who_know_its_password() {
+        for (kind, plain, tls) in [
+            (0, Ok(()), Ok(())),
+            (1, Err(Refusal::Tls), Ok(())),
+            (2, Err(Refusal::Certificate), Err(Refusal::Certificate)),
+            (3, Err(Refusal::Certificate), Err(Refusal::Certificate)),
+        ] {
+            let row = format!(r#"{{"authentication_string":"{X}","ssl_type":{kind}}}"#);
+            let account = account("%", &row);
+            assert_eq!(in_clear(Some(&account), "x", false), plain);
+            assert_eq!(in_clear(Some(&account), "x", true), tls);
+            assert_eq!(in_clear(Some(&account), "y", true), Err(Refusal::Denied));
+        }
     }
 
     #[test]

@@ -20,8 +20,13 @@ mod worker;
 
 // a client comes in
 mod account;
+mod asking;
+mod known;
+mod listening;
 mod login;
+mod proving;
 mod sessions;
+mod tls;
 mod users;
 
 // its statements

@@ -27,6 +27,10 @@ pub(crate) const LOGIN: Duration = Duration::from_secs(10);
 pub(crate) const COMMAND: usize = 1 << 30;
 /// Bytes of a client's login packets: connection attributes may take 64 KiB.
 pub(crate) const LOGIN_PACKET: usize = 128 << 10;
+/// Accounts whose password is known to the process, for the fast path of caching_sha2_password.
+pub(crate) const KNOWN_PASSWORDS: usize = 1_024;
+/// Files of certificates are looked at again after this.
+pub(crate) const CERTIFICATE_AGE: Duration = Duration::from_secs(1);
 /// Connecting and logging in to a server. They are near; a primary is tried again while held.
 pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 /// A replica that failed gets no reads for so long.

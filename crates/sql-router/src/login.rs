@@ -1,30 +1,32 @@
-//! The client's login, ended here: greeting, answer, verdict. The client's password never comes by;
-//! its answer yields the key that logs in to the servers.
+//! The client's login, ended here: greeting, TLS, proof (`proving.rs`), schema. What proves the client yields
+//! the key that logs in to the servers.
 
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use mysql::auth::{self, NativeKey, Salt};
+use mysql::auth::{self, Key, Salt};
 use mysql::capability::{
     CONNECT_ATTRS, CONNECT_WITH_DB, Capabilities, IGNORE_SIGPIPE, LONG_FLAG, PLUGIN_AUTH,
-    PLUGIN_AUTH_LENENC, PROTOCOL_41, RESERVED, SECURE_CONNECTION, SESSION_TRACK, TRANSACTIONS,
+    PLUGIN_AUTH_LENENC, PROTOCOL_41, RESERVED, SECURE_CONNECTION, SESSION_TRACK, SSL, TRANSACTIONS,
 };
 use mysql::error_code::{self, ErrorCode};
-use mysql::handshake::{AuthSwitch, FirstAnswer, Greeting, Response};
+use mysql::handshake::{FirstAnswer, Greeting, Program, Response};
 use mysql::packet::{self, Channel, PacketError};
 use mysql::reply;
+use mysql::tls::Acceptor;
 
-use crate::account::{self, Refusal};
-use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE, USERS_MISS};
+use crate::account::Refusal;
+use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE};
 use crate::metrics::bump;
+use crate::proving::{self, Claim};
 use crate::server::{CARRIED, Identity, OpenError, ServerConnection};
 use crate::sessions::Ticket;
 use crate::state::{SessionState, Settings};
 use crate::users::Users;
 use crate::worker::Worker;
 
-/// What a client is offered. Not: compression (its frames hide the packets), TLS (not yet), and
-/// MariaDB's extended capabilities, which change how result sets are written.
+/// What a client is offered, besides TLS when there is a certificate. Not: compression (its frames hide the
+/// packets), and MariaDB's extended capabilities, which change how result sets are written.
 const OFFERED: Capabilities = CARRIED
     | LONG_FLAG
     | CONNECT_WITH_DB
@@ -48,6 +50,8 @@ pub(crate) struct Admitted {
     pub(crate) peer: IpAddr,
     pub(crate) ticket: Ticket,
     pub(crate) salt: Salt,
+    /// It knows no mysql_native_password.
+    pub(crate) lacks_native: bool,
     pub(crate) who: Identity,
     /// It wants to know what changes in the session.
     pub(crate) tracks: bool,
@@ -77,7 +81,7 @@ impl From<std::io::Error> for Failed {
     }
 }
 
-fn said(after: u8, code: ErrorCode, message: &str) -> Failed {
+pub(crate) fn said(after: u8, code: ErrorCode, message: &str) -> Failed {
     let payload = reply::err(code, message);
     Failed::Said { after, payload }
 }
@@ -132,11 +136,14 @@ async fn send(client: &mut Channel, after: u8, payload: &[u8]) -> std::io::Resul
 /// What the handshake yields.
 struct Login {
     salt: Salt,
+    lacks_native: bool,
     response: Response,
-    key: NativeKey,
+    key: Key,
     users: Rc<Users>,
-    /// The client's last packet.
+    /// Of the last packet, whoever sent it.
     sequence: u8,
+    /// Of the certificate that the client was shown, for clients that want one.
+    proof: Option<String>,
 }
 
 async fn handshake(
@@ -151,86 +158,84 @@ async fn handshake(
         return Err(said(u8::MAX, error_code::SHUTDOWN, what));
     };
     let salt = salt().map_err(|e| Failed::Silent(e.to_string()))?;
+    let acceptor = worker.tls.acceptor(&worker.snapshot.load());
     let greeting = Greeting {
         version: users.version.clone(),
         connection_id: ticket.id,
         salt,
-        capabilities: OFFERED,
+        capabilities: OFFERED | acceptor.as_ref().map_or(0, |_| SSL),
         extended: 0,
         collation: COLLATION,
         status: users.status,
         plugin: auth::NATIVE.to_owned(),
     };
     send(client, u8::MAX, &greeting.encode()).await?;
-    let first = client.packet(LOGIN_PACKET).await?;
-    let mut sequence = first.sequence;
-    let mut response = match FirstAnswer::parse(&first.payload) {
-        Ok(FirstAnswer::Response(response)) => response,
-        Ok(FirstAnswer::Tls) => {
-            let what = "the SQL router does not offer TLS; connect without it";
-            return Err(said(sequence, error_code::BAD_HANDSHAKE, what));
-        }
-        Err(e) => return Err(said(sequence, error_code::BAD_HANDSHAKE, &e.to_string())),
+    let (response, program, mut sequence) = response(client, acceptor.as_ref()).await?;
+    if worker.snapshot.load().target.require_tls && !client.is_private() {
+        let what = "Connections using insecure transport are prohibited: the SQL router is set to \
+                    require-tls = true";
+        return Err(said(sequence, error_code::TLS_REQUIRED, what));
+    }
+    let claim = Claim {
+        user: &response.user,
+        peer,
+        salt,
+        plugin: response.plugin.as_deref(),
+        answer: &response.answer,
+        lacks_native: program.lacks_native_password(),
     };
-    let native = response
-        .plugin
-        .as_deref()
-        .is_none_or(|plugin| plugin == auth::NATIVE);
-    if !native {
-        // The client answered for another plugin; asked to, it answers for ours.
-        let switch = AuthSwitch {
-            plugin: auth::NATIVE.to_owned(),
-            salt,
-        };
-        send(client, sequence, &switch.encode()).await?;
-        let second = client.packet(LOGIN_PACKET).await?;
-        sequence = second.sequence;
-        response.answer = second.payload.to_vec();
-    }
-    let checked = authenticate(worker, peer, &response.user, &salt, &response.answer).await;
-    match checked {
-        Ok(key) => Ok(Login {
-            salt,
-            response,
-            key,
-            users,
-            sequence,
-        }),
-        Err(refusal) => {
-            let (code, message) =
-                words(&refusal, &response.user, peer, !response.answer.is_empty());
-            Err(said(sequence, code, &message))
+    let key = proving::prove(worker, client, &claim, &mut sequence).await?;
+    let proof = acceptor.filter(|_| client.is_tls());
+    let proof = proof.and_then(|acceptor| proof_of(&acceptor, &key, &salt));
+    Ok(Login {
+        salt,
+        lacks_native: program.lacks_native_password(),
+        response,
+        key,
+        users,
+        sequence,
+        proof,
+    })
+}
+
+/// The client's response, after TLS has begun if the client wants it.
+async fn response(
+    client: &mut Channel,
+    acceptor: Option<&Acceptor>,
+) -> Result<(Response, Program, u8), Failed> {
+    for tls in [acceptor, None] {
+        let packet = client.packet(LOGIN_PACKET).await?;
+        let sequence = packet.sequence;
+        match (FirstAnswer::parse(&packet.payload), tls) {
+            (Ok(FirstAnswer::Response(response)), _) => {
+                return Ok((response, Program::of(&packet.payload), sequence));
+            }
+            (Ok(FirstAnswer::Tls), Some(acceptor)) => client.accept_tls(acceptor).await?,
+            (Ok(FirstAnswer::Tls), None) => {
+                let what = "the SQL router offers no TLS here; connect without it";
+                return Err(said(sequence, error_code::BAD_HANDSHAKE, what));
+            }
+            (Err(e), _) => return Err(said(sequence, error_code::BAD_HANDSHAKE, &e.to_string())),
         }
     }
+    Err(Failed::Silent(
+        "it asked for TLS again and again".to_owned(),
+    ))
+}
+
+fn proof_of(acceptor: &Acceptor, key: &Key, salt: &Salt) -> Option<String> {
+    let Key::Native(key) = key else {
+        return None;
+    };
+    let stored = key.stored()?;
+    let fingerprint = acceptor.fingerprint();
+    Some(auth::certificate_proof(&stored, salt, fingerprint))
 }
 
 pub(crate) fn salt() -> Result<Salt, getrandom::Error> {
     let mut random = [0; 20];
     getrandom::fill(&mut random)?;
     Ok(auth::salt_from(random))
-}
-
-/// The verdict on an answer; when it is "no", the accounts are read again first: somebody may have
-/// been created or have a new password.
-pub(crate) async fn authenticate(
-    worker: &Worker,
-    peer: IpAddr,
-    user: &str,
-    salt: &Salt,
-    answer: &[u8],
-) -> Result<NativeKey, Refusal> {
-    let snapshot = worker.snapshot.load();
-    let mut refusal = Refusal::Denied;
-    for age in [USERS_AGE, USERS_MISS] {
-        let Some(users) = worker.users.get(&snapshot, age).await else {
-            break;
-        };
-        match account::verdict(users.accounts(user), peer, salt, answer) {
-            Ok(key) => return Ok(key),
-            Err(e) => refusal = e,
-        }
-    }
-    Err(refusal)
 }
 
 /// What a refused client is told.
@@ -250,9 +255,20 @@ pub(crate) fn words(
         Refusal::Plugin(plugin) => {
             let message = format!(
                 "the account '{user}' uses the authentication plugin `{plugin}`, which the SQL \
-                 router cannot check; give it mysql_native_password"
+                 router cannot check; give it mysql_native_password or ed25519"
             );
             (error_code::PLUGIN_NOT_LOADED, message)
+        }
+        Refusal::Tls => {
+            let message = format!("the account '{user}' requires TLS");
+            (error_code::ACCESS_DENIED, message)
+        }
+        Refusal::Certificate => {
+            let message = format!(
+                "the account '{user}' requires a certificate of the client, which the SQL router \
+                 cannot pass on; let it REQUIRE SSL, or connect to the server itself"
+            );
+            (error_code::ACCESS_DENIED, message)
         }
         Refusal::WritesThrough => {
             let message = format!(
@@ -294,10 +310,12 @@ async fn finish(
 ) -> Option<Admitted> {
     let Login {
         salt,
+        lacks_native,
         response,
         key,
         users,
         sequence,
+        proof,
     } = login;
     let capabilities = response.capabilities & OFFERED;
     let who = Identity {
@@ -322,10 +340,11 @@ async fn finish(
         .as_ref()
         .map_or(users.status, |primary| primary.status);
     let state = SessionState::new(status, who.collation, response.schema);
-    if send(&mut client, sequence, &reply::ok(state.status))
-        .await
-        .is_err()
-    {
+    let ok = match &proof {
+        Some(proof) => reply::ok_with_info(state.status, proof),
+        None => reply::ok(state.status),
+    };
+    if send(&mut client, sequence, &ok).await.is_err() {
         return None;
     }
     Some(Admitted {
@@ -333,6 +352,7 @@ async fn finish(
         peer,
         ticket,
         salt,
+        lacks_native,
         who,
         tracks: capabilities & SESSION_TRACK != 0,
         state,

@@ -1,6 +1,7 @@
 //! The router as a thing to start, look at and drain: threads over the same listening sockets.
 
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::digests::Digests;
+use crate::known::Known;
 pub use crate::limits::Patience;
 use crate::limits::THREADS_AT_LEAST;
 use crate::metrics::{self, Counts};
@@ -17,6 +19,7 @@ use crate::sessions::Sessions;
 use crate::slow::SlowLog;
 use crate::snapshot::{Snapshot, Statistics, Status};
 use crate::statistics;
+use crate::tls::Tls;
 use crate::visitors::Floor;
 use crate::worker::{self, Parts};
 
@@ -44,16 +47,18 @@ impl Router {
         snapshot: &Shared<Snapshot>,
         threads: usize,
     ) -> std::io::Result<Self> {
-        Self::start_with(listeners, snapshot, threads, Patience::default())
+        Self::start_with(listeners, &[], snapshot, threads, Patience::default())
     }
 
-    /// The same, with another patience.
+    /// The same, also from unix sockets, and with another patience.
     pub fn start_with(
         listeners: &[TcpListener],
+        sockets: &[UnixListener],
         snapshot: &Shared<Snapshot>,
         threads: usize,
         patience: Patience,
     ) -> std::io::Result<Self> {
+        let (tls, known) = (Arc::<Tls>::default(), Arc::<Known>::default());
         let (draining, receiver) = watch::channel(false);
         let (slow, writes) = SlowLog::start(snapshot.clone())?;
         let mut router = Self {
@@ -74,14 +79,22 @@ impl Router {
                 listener.set_nonblocking(true)?;
                 Ok(listener)
             });
+            let sockets = sockets.iter().map(|socket| {
+                let socket = socket.try_clone()?;
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
             let parts = Parts {
                 snapshot: snapshot.clone(),
                 counts,
                 digests,
                 slow: slow.clone(),
                 sessions: Arc::clone(&router.sessions),
+                tls: Arc::clone(&tls),
+                known: Arc::clone(&known),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
                 floor: Arc::clone(&router.floor),
+                sockets: sockets.collect::<std::io::Result<Vec<_>>>()?,
                 draining: receiver.clone(),
                 threads: threads.max(1),
                 patience,

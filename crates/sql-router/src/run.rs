@@ -1,15 +1,17 @@
 //! The process: takes its socket, starts the router, obeys the control connection.
 
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use process::message::About;
-use process::role::{self, Control, Inherited, Order, Voice};
+use process::role::{self, Control, Inherit, Inherited, Order, Voice};
 use process::snapshot::Shared;
 use telemetry::Severity;
 
 use crate::explain;
-use crate::router::{self, Router};
+use crate::router::{self, Patience, Router};
 use crate::snapshot::{Question, Snapshot};
+use crate::tls;
 use crate::visitors::Visitors;
 
 /// What the agent calls the listening socket.
@@ -26,6 +28,8 @@ pub enum RunError {
     Io(#[from] std::io::Error),
     #[error("no listening socket was handed over")]
     NoSocket,
+    #[error("{0}")]
+    Tls(String),
 }
 
 /// Runs the SQL router until it is told to drain.
@@ -40,14 +44,22 @@ pub fn run() -> Result<(), RunError> {
 async fn control(mut inherited: Inherited) -> Result<(), RunError> {
     let mut control = Control::<Snapshot>::call(&inherited).await?;
     let listeners = inherited.take(SOCKET);
+    let sockets = sockets(&mut inherited);
     if listeners.is_empty() {
         return Err(RunError::NoSocket);
     }
     let (router, shared) = loop {
         match control.next().await {
             Order::Snapshot { version, value } => {
+                tls::check(&value).map_err(RunError::Tls)?;
                 let shared = Shared::new(*value);
-                let router = Router::start(&listeners, &shared, router::threads())?;
+                let router = Router::start_with(
+                    &listeners,
+                    &sockets,
+                    &shared,
+                    router::threads(),
+                    Patience::default(),
+                )?;
                 control.accepted(version).await;
                 control.ready().await;
                 break (router, shared);
@@ -95,6 +107,17 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
     std::future::pending().await
 }
 
+/// The unix sockets handed over under the same name.
+fn sockets(inherited: &mut Inherited) -> Vec<UnixListener> {
+    let left = inherited.take_all().into_iter();
+    let unix = left.filter(|(name, _)| name == SOCKET);
+    unix.filter_map(|(_, socket)| match socket {
+        Inherit::Unix(socket) => Some(socket),
+        Inherit::Tcp(_) => None,
+    })
+    .collect()
+}
+
 /// As JSON; empty for a question that cannot be read.
 fn answer(router: &Router, shared: &Shared<Snapshot>, question: serde_json::Value) -> String {
     let text = match serde_json::from_value(question) {
@@ -117,6 +140,10 @@ fn replace(shared: &Shared<Snapshot>, new: Snapshot, voice: &Voice) -> Result<()
         let kind = "generation-refused";
         voice.event(Severity::Error, "sql-router", kind, why.clone());
         return Err(why);
+    }
+    let same = new.certificate_files() == old.certificate_files();
+    if !same || new.servers_tls != old.servers_tls {
+        tls::check(&new)?;
     }
     let now = new.servers.generation;
     if new.servers.primary != old.servers.primary {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use mysql::auth::{self, NativeKey};
+use mysql::auth::Key;
 use mysql::capability::{
     Capabilities, DEPRECATE_EOF, EXPIRED_PASSWORDS, FOUND_ROWS, IGNORE_SPACE, INTERACTIVE,
     LOCAL_FILES, LONG_FLAG, MULTI_RESULTS, MULTI_STATEMENTS, NO_SCHEMA, ODBC, PLUGIN_AUTH,
@@ -15,10 +15,11 @@ use mysql::capability::{
 };
 use mysql::command::{self, Command};
 use mysql::gtid::mariadb::Position;
-use mysql::handshake::{AuthSwitch, Greeting, Response};
-use mysql::packet::{self, Channel, FULL_FRAME, Packet, PacketError};
-use mysql::reply::{ErrPacket, OkPacket};
+use mysql::login::{self, LoginError, Who};
+use mysql::packet::{self, Channel, PacketError};
+use mysql::reply::ErrPacket;
 use mysql::scan::{Expect, Prepared, Scanner, Then, What};
+use mysql::tls::Connector;
 use mysql::wire::Reader;
 use site::name::MemberName;
 use tokio::net::TcpStream;
@@ -54,7 +55,7 @@ pub(crate) const CARRIED: Capabilities = FOUND_ROWS
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) user: String,
-    pub(crate) key: NativeKey,
+    pub(crate) key: Key,
     /// The client's, as far as they are carried.
     pub(crate) capabilities: Capabilities,
     pub(crate) collation: u8,
@@ -66,6 +67,8 @@ pub(crate) struct Target {
     pub(crate) member: MemberName,
     pub(crate) address: SocketAddr,
     pub(crate) generation: u64,
+    /// How TLS is spoken with it, if it is; or why it cannot be.
+    pub(crate) tls: Result<Option<Connector>, String>,
 }
 
 /// Why there is no connection.
@@ -175,7 +178,7 @@ impl ServerConnection {
         serial: u64,
         slot: Slot,
     ) -> Result<Box<Self>, OpenError> {
-        let opening = login(target, who, schema, serial, slot);
+        let opening = log_in(target, who, schema, serial, slot);
         match tokio::time::timeout(CONNECT, opening).await {
             Ok(opened) => opened.map(Box::new),
             Err(_) => Err(target.unreachable(format!("no answer in {} s", CONNECT.as_secs()))),
@@ -347,7 +350,7 @@ impl Target {
     }
 }
 
-async fn login(
+async fn log_in(
     target: &Target,
     who: &Identity,
     schema: Option<&str>,
@@ -360,30 +363,33 @@ async fn login(
     stream
         .set_nodelay(true)
         .map_err(|e| target.unreachable(e))?;
+    let failed = |error| match error {
+        LoginError::Refused(error) => OpenError::Refused(error),
+        other => target.unreachable(other),
+    };
+    let tls = target.tls.as_ref().map_err(|e| target.unreachable(e))?;
     let mut channel = Channel::from(stream);
-    let first = next(target, &mut channel).await?;
-    let greeting = Greeting::parse(&first.payload).map_err(|e| target.unreachable(e))?;
+    let greeted = login::greeted(&mut channel).await.map_err(failed)?;
     let wanted = who.capabilities & CARRIED | ALWAYS;
-    if wanted & greeting.capabilities != wanted {
-        let missing = wanted & !greeting.capabilities;
+    if wanted & greeted.greeting.capabilities != wanted {
+        let missing = wanted & !greeted.greeting.capabilities;
         return Err(target.unreachable(format!("it lacks the capabilities {missing:#x}")));
     }
-    let response = Response {
+    let as_client = Who {
+        user: &who.user,
+        key: &who.key,
+        schema,
         capabilities: wanted,
         max_packet: 1 << 30,
         collation: who.collation,
-        user: who.user.clone(),
-        answer: who.key.answer(&greeting.salt),
-        schema: schema.map(str::to_owned),
-        plugin: Some(auth::NATIVE.to_owned()),
     };
-    send(target, &mut channel, first.sequence, &response.encode()).await?;
-    let status = verdict(target, &mut channel, who).await?;
+    let logged_in = login::log_in(&mut channel, &greeted, &as_client, tls.as_ref()).await;
+    let status = logged_in.map_err(failed)?;
     Ok(ServerConnection {
         channel,
         member: target.member.clone(),
         generation: target.generation,
-        thread: greeting.connection_id,
+        thread: greeted.greeting.connection_id,
         serial,
         status,
         capabilities: wanted,
@@ -402,50 +408,4 @@ async fn login(
         spare: Vec::new(),
         slot,
     })
-}
-
-/// The end of the login: the status word.
-async fn verdict(target: &Target, channel: &mut Channel, who: &Identity) -> Result<u16, OpenError> {
-    loop {
-        let packet = next(target, channel).await?;
-        match packet.payload.first() {
-            Some(0x00) => {
-                let ok = OkPacket::parse(&packet.payload, true);
-                return ok.map(|ok| ok.status).map_err(|e| target.unreachable(e));
-            }
-            Some(0xfe) => {
-                let switch =
-                    AuthSwitch::parse(&packet.payload).map_err(|e| target.unreachable(e))?;
-                if switch.plugin != auth::NATIVE {
-                    let what = format!("it wants the authentication plugin `{}`", switch.plugin);
-                    return Err(target.unreachable(what));
-                }
-                let answer = who.key.answer(&switch.salt);
-                send(target, channel, packet.sequence, &answer).await?;
-            }
-            _ => return Err(target.unreachable("its verdict on the login makes no sense")),
-        }
-    }
-}
-
-async fn next(target: &Target, channel: &mut Channel) -> Result<Packet, OpenError> {
-    let packet = channel
-        .packet(FULL_FRAME)
-        .await
-        .map_err(|e| target.unreachable(e))?;
-    match refusal(&packet.payload) {
-        Some(error) => Err(OpenError::Refused(error)),
-        None => Ok(packet),
-    }
-}
-
-async fn send(
-    target: &Target,
-    channel: &mut Channel,
-    after: u8,
-    payload: &[u8],
-) -> Result<(), OpenError> {
-    let mut out = Vec::with_capacity(payload.len() + packet::HEADER);
-    packet::put(&mut out, &mut after.wrapping_add(1), payload);
-    channel.write(&out).await.map_err(|e| target.unreachable(e))
 }

@@ -43,6 +43,7 @@ struct Session {
     ticket: Ticket,
     draining: watch::Receiver<bool>,
     salt: Salt,
+    lacks_native: bool,
     who: Identity,
     /// The client wants to know what changes in the session.
     tracks: bool,
@@ -122,6 +123,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         peer: admitted.peer,
         ticket: admitted.ticket,
         salt: admitted.salt,
+        lacks_native: admitted.lacks_native,
         who: admitted.who,
         tracks: admitted.tracks,
         first_status: admitted.state.status,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use site::name::MemberName;
 use site::target::SqlRouterTarget;
+use site::target::balancer::CertificateFiles;
 
 /// Everything a router needs to know, made by its agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,34 @@ pub struct Snapshot {
     pub service_password_file: PathBuf,
     /// Where slow statements are written down, if they are.
     pub slow_log: PathBuf,
+    /// The site's own certificate for clients; one in the target comes before it. None and none there: TLS
+    /// is not offered.
+    #[serde(default)]
+    pub certificate: Option<CertificateFiles>,
+    #[serde(default)]
+    pub servers_tls: ServersTls,
+}
+
+impl Snapshot {
+    /// What clients are shown.
+    pub fn certificate_files(&self) -> Option<&CertificateFiles> {
+        self.target
+            .certificate
+            .as_ref()
+            .or(self.certificate.as_ref())
+    }
+}
+
+/// Whether connections to the members go over TLS, and whom they trust. The file has the authorities in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ServersTls {
+    #[default]
+    Off,
+    /// The certificate is of this authority, for whatever name.
+    Authority { authority: PathBuf },
+    /// And for the member's address.
+    Verify { authority: PathBuf },
 }
 
 /// Who is primary, and how the replicas are.

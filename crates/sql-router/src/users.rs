@@ -4,14 +4,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql::client::{Address, Connection, Rows};
+use mysql::tls::Connector;
 use telemetry::Secret;
 
 use crate::account::Account;
 use crate::limits::CONNECT;
 use crate::snapshot::Snapshot;
+use crate::tls::Tls;
 
 /// What was read from a server.
 #[derive(Debug)]
@@ -31,14 +34,23 @@ impl Users {
 }
 
 /// The last reading, and the way to another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Store {
+    tls: Arc<Tls>,
     last: RefCell<Option<Rc<Users>>>,
     /// One reads, the others wait for it.
     reading: tokio::sync::Mutex<()>,
 }
 
 impl Store {
+    pub(crate) fn new(tls: Arc<Tls>) -> Self {
+        Self {
+            tls,
+            last: RefCell::default(),
+            reading: tokio::sync::Mutex::default(),
+        }
+    }
+
     /// A reading not older than `age`, if a server can be asked; else the last one.
     pub(crate) async fn get(&self, snapshot: &Snapshot, age: Duration) -> Option<Rc<Users>> {
         if let Some(users) = self.fresh(age) {
@@ -48,7 +60,7 @@ impl Store {
         if let Some(users) = self.fresh(age) {
             return Some(users);
         }
-        match read(snapshot).await {
+        match read(snapshot, &self.tls).await {
             Ok(users) => {
                 let users = Rc::new(users);
                 *self.last.borrow_mut() = Some(Rc::clone(&users));
@@ -70,7 +82,8 @@ impl Store {
 }
 
 /// From the primary, else from any member that answers: accounts are replicated.
-async fn read(snapshot: &Snapshot) -> Result<Users, String> {
+async fn read(snapshot: &Snapshot, tls: &Tls) -> Result<Users, String> {
+    let tls = tls.connector(snapshot)?;
     let file = &snapshot.service_password_file;
     let password = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let password = Secret::new(password.trim_end());
@@ -79,7 +92,12 @@ async fn read(snapshot: &Snapshot) -> Result<Users, String> {
     members.sort_by_key(|member| Some(&member.name) != primary);
     let mut problems = Vec::new();
     for member in members {
-        let reading = read_from(member.address, &snapshot.service_user, &password);
+        let reading = read_from(
+            member.address,
+            &snapshot.service_user,
+            &password,
+            tls.as_ref(),
+        );
         match tokio::time::timeout(CONNECT, reading).await {
             Ok(Ok(users)) => return Ok(users),
             Ok(Err(why)) => problems.push(format!("{}: {why}", member.name)),
@@ -93,8 +111,10 @@ async fn read_from(
     address: std::net::SocketAddr,
     user: &str,
     password: &Secret,
+    tls: Option<&Connector>,
 ) -> Result<Users, String> {
-    let mut connection = Connection::connect(&Address::Tcp(address), user, password, None)
+    let address = Address::Tcp(address);
+    let mut connection = Connection::connect_by(&address, user, password, None, tls)
         .await
         .map_err(|e| e.to_string())?;
     let rows = connection

@@ -3,7 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use mysql::packet::Channel;
 use process::snapshot::Shared;
 use site::name::MemberName;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::digests::Digests;
+use crate::known::Known;
 use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
+use crate::listening::{Listener, Listening};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
@@ -27,7 +29,8 @@ use crate::slots::{Slot, Slots};
 use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
 use crate::state::Settings;
-use crate::statement::cache::{Cache, Known};
+use crate::statement::cache::{self, Cache};
+use crate::tls::Tls;
 use crate::users::Store;
 use crate::visitors::Floor;
 
@@ -39,8 +42,11 @@ pub(crate) struct Parts {
     pub(crate) digests: Arc<Digests>,
     pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) known: Arc<Known>,
     pub(crate) listeners: Vec<StdListener>,
     pub(crate) floor: Arc<Floor>,
+    pub(crate) sockets: Vec<StdUnixListener>,
     pub(crate) draining: watch::Receiver<bool>,
     /// Of the router: each has its share of the connections to servers.
     pub(crate) threads: usize,
@@ -55,6 +61,8 @@ pub(crate) struct Worker {
     pub(crate) digests: Arc<Digests>,
     pub(crate) slow: SlowLog,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) known: Arc<Known>,
     pub(crate) users: Store,
     cache: RefCell<Cache>,
     pub(crate) floor: Arc<Floor>,
@@ -78,7 +86,9 @@ pub(crate) async fn run(parts: Parts) {
         digests: parts.digests,
         slow: parts.slow,
         sessions: parts.sessions,
-        users: Store::default(),
+        users: Store::new(Arc::clone(&parts.tls)),
+        tls: parts.tls,
+        known: parts.known,
         cache: RefCell::default(),
         floor: parts.floor,
         draining: parts.draining.clone(),
@@ -93,7 +103,10 @@ pub(crate) async fn run(parts: Parts) {
     });
     let mut accepting = JoinSet::new();
     for listener in parts.listeners {
-        accepting.spawn_local(accept(Rc::clone(&worker), listener));
+        accepting.spawn_local(accept(Rc::clone(&worker), listener.into()));
+    }
+    for socket in parts.sockets {
+        accepting.spawn_local(accept(Rc::clone(&worker), socket.into()));
     }
     let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     while accepting.join_next().await.is_some() {}
@@ -109,8 +122,8 @@ async fn sweep(worker: Rc<Worker>) {
 }
 
 /// Accepts until the drain, then waits for its sessions.
-async fn accept(worker: Rc<Worker>, listener: StdListener) {
-    let listener = match TcpListener::from_std(listener) {
+async fn accept(worker: Rc<Worker>, socket: Listening) {
+    let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(e) => return tracing::error!("the listening socket cannot be used: {e}"),
     };
@@ -118,9 +131,9 @@ async fn accept(worker: Rc<Worker>, listener: StdListener) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    sessions.spawn_local(serve(Rc::clone(&worker), stream));
+            accepted = listener.accept(worker.patience) => match accepted {
+                Ok((channel, peer)) => {
+                    sessions.spawn_local(serve(Rc::clone(&worker), channel, peer));
                 }
                 // Out of descriptors, or the client left: the next try may work.
                 Err(e) => {
@@ -136,29 +149,10 @@ async fn accept(worker: Rc<Worker>, listener: StdListener) {
     while sessions.join_next().await.is_some() {}
 }
 
-async fn serve(worker: Rc<Worker>, stream: TcpStream) {
-    let Ok(peer) = stream.peer_addr() else {
-        return;
-    };
-    if let Err(e) = prepare(&stream, worker.patience) {
-        tracing::debug!("a client's socket: {e}");
-    }
-    let channel = Channel::from(stream);
-    if let Some(admitted) = login::admit(&worker, channel, peer.ip()).await {
+async fn serve(worker: Rc<Worker>, channel: Channel, peer: IpAddr) {
+    if let Some(admitted) = login::admit(&worker, channel, peer).await {
         session::serve(worker, admitted).await;
     }
-}
-
-/// Small answers are not delayed; a client whose machine vanished is noticed, and one that takes nothing
-/// of what there is for it.
-fn prepare(stream: &TcpStream, patience: Patience) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15));
-    let socket = socket2::SockRef::from(stream);
-    socket.set_tcp_user_timeout(Some(patience.unread))?;
-    socket.set_tcp_keepalive(&keepalive)
 }
 
 impl Worker {
@@ -170,7 +164,7 @@ impl Worker {
     }
 
     /// What a statement is, and where it is counted.
-    pub(crate) fn look(&self, text: &[u8]) -> Known {
+    pub(crate) fn look(&self, text: &[u8]) -> cache::Known {
         self.cache.borrow_mut().look(text, &self.digests)
     }
 
@@ -316,7 +310,7 @@ impl Worker {
         schema: Option<&str>,
         slot: Slot,
     ) -> Result<Box<ServerConnection>, OpenError> {
-        let target = target(snapshot, member)?;
+        let target = target(snapshot, member, &self.tls)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
         bump(&self.counts.servers_opened);
@@ -358,13 +352,14 @@ impl Worker {
     }
 }
 
-fn target(snapshot: &Snapshot, member: &MemberName) -> Result<Target, OpenError> {
+fn target(snapshot: &Snapshot, member: &MemberName, tls: &Tls) -> Result<Target, OpenError> {
     let known = snapshot.target.members.iter();
     match known.into_iter().find(|known| known.name == *member) {
         Some(known) => Ok(Target {
             member: member.clone(),
             address: known.address,
             generation: snapshot.servers.generation,
+            tls: tls.connector(snapshot),
         }),
         None => Err(OpenError::Unreachable {
             member: member.clone(),

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use app::instance::InstanceState;
 use app::release::Release;
-use certs::local::Local;
+use certs::local::{Local, Purpose};
 use database::{MemberState, Role as MemberRole};
+use process::sockets::UNIX;
 use site::name::ServerName;
+use site::target::balancer::CertificateFiles;
 use telemetry::Severity;
 use tokio::sync::watch;
 
@@ -32,6 +34,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Starts everything; an error leaves things running that the caller stops.
 pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<Ready, UpError> {
     let local = certificate(running, SystemTime::now())?;
+    running.sql_certificate = sql_certificate(running, SystemTime::now())?;
     admin::open(running).await?;
     start_members(running)?;
     start_roles(running, "sql-router");
@@ -190,13 +193,12 @@ fn start_roles(running: &mut Running, role: &'static str) {
             _ => ("sql", &listeners.sql),
         };
         if let Some(listener) = listener.as_ref().and_then(|l| l.try_clone().ok()) {
-            start_role(
-                running,
-                &listeners.server,
-                role,
-                vec![(name.to_owned(), listener.into())],
-                None,
-            );
+            let mut sockets = vec![(name.to_owned(), listener.into())];
+            let socket = listeners.sql_socket.as_ref().filter(|_| name == "sql");
+            if let Some(socket) = socket.and_then(|socket| socket.try_clone().ok()) {
+                sockets.push((format!("{name}{UNIX}"), socket.into()));
+            }
+            start_role(running, &listeners.server, role, sockets, None);
         }
     }
     running.listeners = listeners;
@@ -543,4 +545,27 @@ fn certificate(running: &Running, now: SystemTime) -> Result<Option<Local>, UpEr
     certs::local::ensure(&dir, &running.target.site, &names, now)
         .map(Some)
         .map_err(|e| UpError::new(e.to_string(), ""))
+}
+
+/// What SQL routers show to clients, when the site file names nothing else: for the names by which clients
+/// find them.
+fn sql_certificate(
+    running: &Running,
+    now: SystemTime,
+) -> Result<Option<CertificateFiles>, UpError> {
+    let routers = running.target.servers.values();
+    let routers = routers.filter_map(|server| server.sql_router.as_ref());
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    names.extend(routers.map(|router| router.listen.ip().to_string()));
+    if names.len() == 2 {
+        return Ok(None);
+    }
+    names.dedup();
+    let dir = running.state.root.join("certificates");
+    let made = certs::local::ensure_for(&dir, &running.target.site, Purpose::Sql, &names, now);
+    let local = made.map_err(|e| UpError::new(e.to_string(), ""))?;
+    Ok(Some(CertificateFiles {
+        chain: local.chain,
+        key: local.key,
+    }))
 }

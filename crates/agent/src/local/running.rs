@@ -11,6 +11,7 @@ use monitor::status::{SiteStatus, State};
 use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
 use site::name::ServerName;
+use site::target::balancer::{Bind, CertificateFiles};
 use site::target::{ServerTarget, Target};
 use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::app_side::{Instances, given};
 use crate::balancer_side::{Balancers, COOKIE_KEY};
 use crate::known::{Known, locked};
-use crate::listeners::Listeners;
+use crate::listeners::{self, Listeners};
 use crate::progress::Ready;
 use crate::role_process::{Hub, Keeper};
 use crate::state_dir::StateDir;
@@ -59,6 +60,8 @@ pub struct Running {
     pub(crate) spawner: Spawner,
     pub(crate) hub: Hub,
     pub(crate) listeners: Vec<Listeners>,
+    /// For SQL routers whose target names none.
+    pub(crate) sql_certificate: Option<CertificateFiles>,
     pub(crate) members: Vec<database::Keeper>,
     pub(crate) roles: Vec<(ServerName, Keeper)>,
     pub(crate) instances: Vec<Instances>,
@@ -126,6 +129,7 @@ impl Running {
             spawner: parts.spawner,
             hub,
             listeners: parts.listeners,
+            sql_certificate: None,
             members: Vec::new(),
             roles: Vec::new(),
             instances: Vec::new(),
@@ -212,6 +216,7 @@ impl Running {
                 .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
                 .collect(),
             runtime: self.state.runtime.clone(),
+            sql_certificate: self.sql_certificate.clone(),
         };
         self.tasks.spawn(async move {
             loop {
@@ -220,6 +225,14 @@ impl Running {
                 known.changed.notified().await;
             }
         });
+    }
+
+    fn leave_sql_sockets(&self) {
+        let routers = self.target.servers.values();
+        let routers = routers.filter_map(|server| server.sql_router.as_ref());
+        for path in routers.filter_map(|router| router.socket.clone()) {
+            listeners::leave(&Bind::Unix(path));
+        }
     }
 
     /// Starts the task that observes the whole site.
@@ -269,6 +282,7 @@ impl Running {
         while stopping.join_next().await.is_some() {}
         stop_roles(&mut roles, "web").await;
         stop_roles(&mut roles, "sql-router").await;
+        self.leave_sql_sockets();
         self.stop_members().await;
         self.tasks.shutdown().await;
         drop(self.events.take());
@@ -322,6 +336,8 @@ struct Files {
     cookie_key: PathBuf,
     slow_logs: BTreeMap<ServerName, PathBuf>,
     runtime: PathBuf,
+    /// None: routers offer no TLS, or a certificate of their own.
+    sql_certificate: Option<CertificateFiles>,
 }
 
 impl Files {
@@ -354,12 +370,17 @@ fn wire_once(known: &Known, target: &Target, files: &Files) {
                 serde_json::to_value(wiring::web(web, release, has_app, &instances, visitors))
             }
             ("sql-router", _, Some(router)) => {
-                let slow = files.slow_logs.get(&role.server).cloned();
-                let password = files.router_password.clone();
-                let slow = slow.unwrap_or_default();
-                serde_json::to_value(wiring::sql_router(
-                    router, &members, password, slow, visitors,
-                ))
+                let told = wiring::ForRouter {
+                    service_password_file: files.router_password.clone(),
+                    slow_log: files
+                        .slow_logs
+                        .get(&role.server)
+                        .cloned()
+                        .unwrap_or_default(),
+                    visitors,
+                    certificate: files.sql_certificate.clone(),
+                };
+                serde_json::to_value(wiring::sql_router(router, &members, told))
             }
             // Told by `balancer_side`.
             _ => continue,

@@ -95,6 +95,7 @@ proptest! {
     fn no_bytes_make_a_parser_panic(bytes: Vec<u8>) {
         drop(Greeting::parse(&bytes));
         drop(FirstAnswer::parse(&bytes));
+        drop(Program::of(&bytes));
         drop(AuthSwitch::parse(&bytes));
         drop(ChangeUser::parse(&bytes));
     }

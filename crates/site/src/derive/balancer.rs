@@ -219,7 +219,7 @@ impl Derive<'_> {
         self.source_root().join(path)
     }
 
-    fn files(&self, files: &CertificateFiles) -> CertificateFiles {
+    pub(super) fn files(&self, files: &CertificateFiles) -> CertificateFiles {
         CertificateFiles {
             chain: self.absolute(&files.chain),
             key: self.absolute(&files.key),

@@ -1,13 +1,18 @@
-//! Pure: `[sql-router]`: what goes to replicas, for everybody and for single users, and what is slow.
+//! Pure: `[sql-router]`: what goes to replicas, for everybody and for single users, what is slow, and how
+//! clients come in.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::at::At;
 use crate::problem::Code;
+use crate::resolve::balancer::file;
+use crate::resolve::bind::{For, bind};
 use crate::resolve::setting::{duration, or};
 use crate::source::Problems;
+use crate::target::balancer::{Bind, CertificateFiles};
 use crate::target::{Consistency, SlowLog, SqlMode, SqlRouting};
 use crate::topology::{Role, Server, SqlRouter};
 use crate::written::{SqlRouterSection, Written};
@@ -43,6 +48,9 @@ pub(super) fn resolve(
             connections: None,
             user_sessions: BTreeMap::new(),
             slow: None,
+            socket: None,
+            certificate: None,
+            require_tls: false,
         };
     };
     let known = !servers.is_empty() && !written.left_out.contains("servers");
@@ -62,6 +70,46 @@ pub(super) fn resolve(
         connections: count("connections", section.connections.as_ref(), problems),
         user_sessions: user_sessions(section, problems),
         slow: slow(section, problems),
+        socket: socket(section, problems),
+        certificate: certificate(section, problems),
+        require_tls: or(section.require_tls.as_ref(), false),
+    }
+}
+
+fn socket(section: &SqlRouterSection, problems: &mut Problems<'_>) -> Option<PathBuf> {
+    let written = section.socket.as_ref()?;
+    match bind(written, For::Listening, problems)? {
+        Bind::Unix(path) => Some(path),
+        Bind::Tcp(address) => {
+            let what = format!("{address} is an address; `socket` is a path");
+            let write = "socket = \"unix:/run/foobar/sql.sock\"";
+            problems.add(Code::BadValue, &written.span, what, write);
+            None
+        }
+    }
+}
+
+fn certificate(
+    section: &SqlRouterSection,
+    problems: &mut Problems<'_>,
+) -> Option<CertificateFiles> {
+    match (&section.certificate, &section.key) {
+        (Some(chain), Some(key)) => Some(CertificateFiles {
+            chain: file("certificate", chain, problems),
+            key: file("key", key, problems),
+        }),
+        (Some(alone), None) => {
+            let what = "a certificate without its key";
+            problems.add(Code::Missing, &alone.span, what, "key = \"tls/sql.key\"");
+            None
+        }
+        (None, Some(alone)) => {
+            let what = "a key without its certificate";
+            let write = "certificate = \"tls/sql.pem\"";
+            problems.add(Code::Missing, &alone.span, what, write);
+            None
+        }
+        (None, None) => None,
     }
 }
 

@@ -1,17 +1,17 @@
 //! Commands about the session itself: another user, a fresh start, the end of somebody's statement.
 
-use mysql::auth;
 use mysql::error_code;
-use mysql::handshake::{AuthSwitch, ChangeUser};
+use mysql::handshake::ChangeUser;
 use mysql::packet::HEADER;
 use mysql::reply;
 use mysql::scan::Expect;
 use mysql::wire::Reader;
 
 use super::{Flow, Session, Trouble, say};
-use crate::limits::{LOGIN, LOGIN_PACKET};
-use crate::login;
+use crate::limits::LOGIN;
+use crate::login::{self, Failed};
 use crate::prepared::Statements;
+use crate::proving::{self, Claim};
 use crate::server::{AskError, Past};
 use crate::sessions::{FIRST_ID, Thread};
 
@@ -35,18 +35,8 @@ impl Session {
                 "Malformed communication packet",
             ));
         };
-        let answer = self.answer_of(&change).await?;
-        let peer = self.peer;
         let worker = std::rc::Rc::clone(&self.worker);
-        let checked = login::authenticate(&worker, peer, &change.user, &self.salt, &answer).await;
-        let key = match checked {
-            Ok(key) => key,
-            Err(refusal) => {
-                let (code, message) =
-                    login::words(&refusal, &change.user, peer, !answer.is_empty());
-                return Err(Trouble::SayAndEnd(reply::err(code, &message)));
-            }
-        };
+        let key = self.prove(&change).await?;
         login::claim(&worker, &self.ticket, &change.user).map_err(Trouble::SayAndEnd)?;
         self.release();
         self.statements = Statements::default();
@@ -71,24 +61,23 @@ impl Session {
         }
     }
 
-    /// The answer that came along if it is for our plugin and salt, else one asked for.
-    async fn answer_of(&mut self, change: &ChangeUser) -> Result<Vec<u8>, Trouble> {
-        let plugin = change.plugin.as_deref();
-        if plugin.is_none_or(|plugin| plugin == auth::NATIVE) {
-            return Ok(change.answer.clone());
-        }
-        let switch = AuthSwitch {
-            plugin: auth::NATIVE.to_owned(),
+    /// As at a login. What came along is for the salt of the greeting, as are all answers of this client.
+    async fn prove(&mut self, change: &ChangeUser) -> Result<mysql::auth::Key, Trouble> {
+        let claim = Claim {
+            user: &change.user,
+            peer: self.peer,
             salt: self.salt,
+            plugin: change.plugin.as_deref(),
+            answer: &change.answer,
+            lacks_native: self.lacks_native,
         };
-        self.reply(&switch.encode()).await?;
-        let waiting = self.client.packet(LOGIN_PACKET);
-        let Ok(packet) = tokio::time::timeout(LOGIN, waiting).await else {
-            return Err(Trouble::Torn("no answer to a change of user".to_owned()));
-        };
-        let packet = packet?;
-        self.sequence = packet.sequence;
-        Ok(packet.payload.to_vec())
+        let proving = proving::prove(&self.worker, &mut self.client, &claim, &mut self.sequence);
+        match tokio::time::timeout(LOGIN, proving).await {
+            Ok(Ok(key)) => Ok(key),
+            Ok(Err(Failed::Said { payload, .. })) => Err(Trouble::SayAndEnd(payload)),
+            Ok(Err(Failed::Silent(why))) => Err(Trouble::Torn(why)),
+            Err(_) => Err(Trouble::Torn("no answer to a change of user".to_owned())),
+        }
     }
 
     /// COM_PROCESS_KILL.

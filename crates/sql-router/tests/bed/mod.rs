@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use process::snapshot::Shared;
 use site::name::{MemberName, ServerName};
 use site::target::{Consistency, MemberAddress, SqlMode, SqlRouterTarget, SqlRouting};
 use sql_router::router::{Patience, Router};
-use sql_router::snapshot::{Replica, Servers, Snapshot};
+use sql_router::snapshot::{Replica, Servers, ServersTls, Snapshot};
 use telemetry::Secret;
 
 /// Longer than anything should take.
@@ -51,6 +52,11 @@ fn free_address() -> SocketAddr {
 }
 
 impl Server {
+    /// All servers of this process have this address, with a port of their own.
+    pub(crate) fn any_address() -> SocketAddr {
+        free_address()
+    }
+
     /// A server of its own, that takes writes and knows no other.
     pub(crate) async fn alone(dir: &Path, name: &'static str) -> Self {
         copy_template(dir, name);
@@ -107,6 +113,8 @@ impl Server {
                 "--local-infile=1",
                 "--log-bin-trust-function-creators=1",
             ])
+            // What a test wants besides, in a file so that a restart has it too.
+            .args(lines(&dir.with_extension("args")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -200,7 +208,7 @@ pub(crate) struct Bed {
     pub(crate) router: Router,
     pub(crate) snapshot: Shared<Snapshot>,
     pub(crate) address: SocketAddr,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Bed {
@@ -209,12 +217,16 @@ impl Bed {
     }
 
     pub(crate) async fn with(wish: Wish) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), wish).await
+    }
+
+    /// `dir` may have `NAME.args`: further arguments of the server NAME, one a line.
+    pub(crate) async fn start_in(dir: tempfile::TempDir, wish: Wish) -> Self {
         let Wish {
             second,
             threads,
             patience,
         } = wish;
-        let dir = tempfile::tempdir().unwrap();
         let names = ["db-1", "db-2", "db-3"];
         for name in &names[..if second { 3 } else { 2 }] {
             copy_template(dir.path(), name);
@@ -235,7 +247,9 @@ impl Bed {
         let address = listener.local_addr().unwrap();
         let replicas: Vec<_> = [&replica].into_iter().chain(&second).collect();
         let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replicas));
-        let router = Router::start_with(&[listener], &snapshot, threads, patience).unwrap();
+        let socket = UnixListener::bind(dir.path().join("sql.sock")).unwrap();
+        let router =
+            Router::start_with(&[listener], &[socket], &snapshot, threads, patience).unwrap();
         let bed = Self {
             primary,
             replica,
@@ -243,7 +257,7 @@ impl Bed {
             router,
             snapshot,
             address,
-            _dir: dir,
+            dir,
         };
         bed.caught_up().await;
         bed
@@ -296,6 +310,11 @@ pub(crate) fn code(error: &mysql_async::Error) -> u16 {
         mysql_async::Error::Server(error) => error.code,
         other => panic!("not a server's error: {other}"),
     }
+}
+
+fn lines(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 fn copy_template(dir: &Path, name: &str) {
@@ -416,6 +435,9 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replicas: &[&Serve
             },
             users: BTreeMap::new(),
             user_sessions: BTreeMap::new(),
+            socket: None,
+            certificate: None,
+            require_tls: false,
         },
         visitors: None,
         servers: Servers {
@@ -433,5 +455,7 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replicas: &[&Serve
         service_user: "svc".to_owned(),
         service_password_file: dir.join("password"),
         slow_log: dir.join("sql-slow.log"),
+        certificate: None,
+        servers_tls: ServersTls::Off,
     }
 }
