@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
+    /// It left warnings, or is an error: a list that stays until a statement with a table.
+    pub(crate) warned: bool,
     /// It had a result set, perhaps an empty one.
     pub(crate) has_rows: bool,
     /// Rows that the client has got.
@@ -99,6 +101,7 @@ pub(crate) async fn answer(
         match relay.step()? {
             Then::Done => {
                 relay.flush().await?;
+                relay.server.tainted |= relay.answer.warned;
                 relay.answer.rows = relay.scanner.rows();
                 return Ok(relay.answer);
             }
@@ -110,6 +113,7 @@ pub(crate) async fn answer(
             Then::Packet { length, what } => {
                 relay.packet(length, what, state.as_deref_mut(), class)?;
                 if relay.answer.withheld.is_some() {
+                    relay.server.tainted = true;
                     return Ok(relay.answer);
                 }
                 if what == What::LocalFile {
@@ -164,6 +168,7 @@ impl Relay<'_> {
             What::Eof => {
                 self.answer.has_rows = true;
                 let status = self.payload(length).and_then(parse_eof);
+                self.answer.warned |= !matches!(status, Some((0, _)));
                 self.answer.left = match status {
                     Some((0, _)) => Left::Rows,
                     _ => Left::More,
@@ -176,6 +181,7 @@ impl Relay<'_> {
                 let payload = self.payload(length).unwrap_or_default();
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
+                self.answer.warned = true;
                 if self.terms.withholds && first && is_withheld(error.code) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
@@ -224,6 +230,7 @@ impl Relay<'_> {
         let at = self.ready;
         let payload = self.server.channel.input().get(at + HEADER..at + length);
         let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
+        self.answer.warned |= ok.warnings != 0;
         self.answer.left = match (ok.warnings, ok.affected_rows, ok.header) {
             (0, 0, 0) => Left::Nothing,
             (0, _, 0xfe) => Left::Rows,

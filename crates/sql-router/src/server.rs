@@ -154,7 +154,7 @@ pub(crate) struct ServerConnection {
     pub(crate) past: Past,
     /// Its session has run a statement on it.
     pub(crate) used: bool,
-    /// Something was run on it whose traces are not known.
+    /// Something was run on it whose traces are not known, or that left warnings.
     pub(crate) tainted: bool,
     /// What this replica is known to have.
     pub(crate) reached: Position,
