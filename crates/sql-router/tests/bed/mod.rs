@@ -176,6 +176,10 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn start() -> Self {
+        Self::with_threads(2).await
+    }
+
+    pub(crate) async fn with_threads(threads: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["db-1", "db-2"] {
             copy_template(dir.path(), name);
@@ -190,7 +194,7 @@ impl Bed {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replica));
-        let router = Router::start(&[listener], &snapshot, 2).unwrap();
+        let router = Router::start(&[listener], &snapshot, threads).unwrap();
         let bed = Self {
             primary,
             replica,

@@ -10,6 +10,7 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 mod failures;
+mod handover;
 mod login;
 mod old_client;
 mod protocol;
