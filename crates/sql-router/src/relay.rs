@@ -42,7 +42,7 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
-    /// It left warnings, or an error.
+    /// It left warnings, or is an error: a list that stays until a statement with a table.
     pub(crate) warned: bool,
     /// It had a result set, perhaps an empty one.
     pub(crate) has_rows: bool,
@@ -107,6 +107,7 @@ pub(crate) async fn answer(
         match relay.step()? {
             Then::Done => {
                 relay.flush().await?;
+                relay.server.tainted |= relay.answer.warned;
                 relay.answer.rows = relay.scanner.rows();
                 return Ok(relay.answer);
             }
@@ -118,6 +119,7 @@ pub(crate) async fn answer(
             Then::Packet { length, what } => {
                 relay.packet(length, what, state.as_deref_mut(), class)?;
                 if relay.answer.withheld.is_some() {
+                    relay.server.tainted = true;
                     return Ok(relay.answer);
                 }
                 if what == What::LocalFile {
@@ -172,7 +174,7 @@ impl Relay<'_> {
             What::Eof => {
                 self.answer.has_rows = true;
                 let status = self.payload(length).and_then(parse_eof);
-                self.answer.warned |= status.is_some_and(|(warnings, _)| warnings > 0);
+                self.answer.warned |= !matches!(status, Some((0, _)));
                 self.answer.left = match status {
                     Some((0, _)) => Left::Rows,
                     _ => Left::More,
@@ -185,6 +187,7 @@ impl Relay<'_> {
                 let payload = self.payload(length).unwrap_or_default();
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
+                self.answer.warned = true;
                 if self.terms.withholds && first && is_withheld(error.code) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
@@ -234,7 +237,7 @@ impl Relay<'_> {
         let at = self.ready;
         let payload = self.server.channel.input().get(at + HEADER..at + length);
         let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
-        self.answer.warned |= ok.warnings > 0;
+        self.answer.warned |= ok.warnings != 0;
         self.answer.left = match (ok.warnings, ok.affected_rows, ok.header) {
             (0, 0, 0) => Left::Nothing,
             (0, _, 0xfe) => Left::Rows,

@@ -51,6 +51,9 @@ pub(crate) const CARRIED: Capabilities = FOUND_ROWS
     | EXPIRED_PASSWORDS
     | DEPRECATE_EOF;
 
+/// Makes `FOUND_ROWS()` nothing.
+pub(crate) const COUNT_NOTHING: &str = "SELECT 1 LIMIT 0";
+
 /// Whom a server connection speaks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
@@ -157,7 +160,7 @@ pub(crate) struct ServerConnection {
     pub(crate) past: Past,
     /// Its session has run a statement on it.
     pub(crate) used: bool,
-    /// Something was run on it whose traces are not known.
+    /// Something was run on it whose traces are not known, or that left warnings.
     pub(crate) tainted: bool,
     /// What this replica is known to have.
     pub(crate) reached: Position,
@@ -255,7 +258,7 @@ impl ServerConnection {
         Ok(reached)
     }
 
-    /// COM_RESET_CONNECTION: as after the login, except for the schema.
+    /// COM_RESET_CONNECTION: as after the login, except for the schema. `FOUND_ROWS()` outlasts it (measured).
     pub(crate) async fn reset(&mut self) -> Result<(), AskError> {
         self.tracked = false;
         self.ready = false;
@@ -267,8 +270,10 @@ impl ServerConnection {
         self.spare.clear();
         let mut out = Vec::new();
         command::put(&mut out, Command::ResetConnection, &[]);
+        command::put(&mut out, Command::Query, COUNT_NOTHING.as_bytes());
         self.channel.write(&out).await?;
-        self.own_packet().await.map(drop)
+        self.own_packet().await?;
+        self.first_row().await.map(drop)
     }
 
     /// `USE`, without its quoting.

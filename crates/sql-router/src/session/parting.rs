@@ -17,7 +17,7 @@ use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
 use crate::metrics::bump;
 use crate::relay::{self, Answer, Left};
-use crate::server::{AskError, OpenError, Past, ServerConnection};
+use crate::server::{AskError, COUNT_NOTHING, OpenError, Past, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last, Listed};
@@ -305,13 +305,11 @@ impl Session {
         }
     }
 
-    /// The session has had no rows, but the one before it on this connection may have.
+    /// The session has had no rows, but another before it on this connection may have.
     async fn count_nothing(&mut self) -> Result<(), Trouble> {
-        match self.primary.as_deref() {
-            Some(primary) if primary.past != Past::Clean => {
-                self.make_again("SELECT 1 LIMIT 0").await
-            }
-            Some(_) | None => Ok(()),
+        match self.primary {
+            Some(_) => self.make_again(COUNT_NOTHING).await,
+            None => Ok(()),
         }
     }
 

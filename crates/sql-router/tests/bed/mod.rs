@@ -220,6 +220,14 @@ impl Bed {
         Self::start_in(tempfile::tempdir().unwrap(), wish).await
     }
 
+    pub(crate) async fn with_threads(threads: usize) -> Self {
+        let wish = Wish {
+            threads,
+            ..Wish::default()
+        };
+        Self::with(wish).await
+    }
+
     /// `dir` may have `NAME.args`: further arguments of the server NAME, one a line.
     pub(crate) async fn start_in(dir: tempfile::TempDir, wish: Wish) -> Self {
         let Wish {

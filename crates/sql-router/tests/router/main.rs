@@ -11,6 +11,7 @@
 mod bed;
 mod certificates;
 mod failures;
+mod handover;
 mod hostile;
 mod login;
 mod modern_client;
