@@ -1,6 +1,7 @@
 //! What the balancers are told: their targets, the site's certificate, what people want of endpoints; and
 //! how that is changed while they serve.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,18 +9,20 @@ use balancer::snapshot::{Change, Explanation, Override, Question, Snapshot};
 use certs::local::Local;
 use cluster::{Cluster, Secrets, keys};
 use site::name::ServerName;
-use site::target::Target;
 use site::target::balancer::{BalancerTarget, CertificateFiles, ListenerMode};
+use site::target::{MemberAddress, ServerTarget, Target};
 use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
 use tokio::sync::{Mutex, watch};
 
+use crate::known::{Known, locked};
 use crate::listeners::{self, Door};
 use crate::role_process::{Asker, Replacement};
 use crate::up_error::UpError;
 
-/// Name of the secret that signs the cookies which bind visitors to endpoints.
-const COOKIE_KEY: &str = "balancer-cookie-key";
+/// Name of the secret that signs the cookies which bind visitors to endpoints, and say what they have
+/// seen of the database.
+pub(crate) const COOKIE_KEY: &str = "balancer-cookie-key";
 
 /// The balancers of a site, and what they were told last.
 #[derive(Debug, Clone)]
@@ -33,6 +36,7 @@ pub(crate) struct Balancers {
     cookie_key: PathBuf,
     certificate: Option<CertificateFiles>,
     cluster: Cluster,
+    known: Arc<Known>,
 }
 
 /// One of them.
@@ -53,8 +57,8 @@ impl Balancers {
         local: Option<&Local>,
         ground: Ground,
         target: Target,
+        known: &Arc<Known>,
     ) -> Result<Self, UpError> {
-        secrets.get_or_create(COOKIE_KEY).map_err(|e| plain(&e))?;
         Ok(Self {
             list: Arc::default(),
             ground,
@@ -65,6 +69,7 @@ impl Balancers {
                 key: local.key.clone(),
             }),
             cluster: cluster.clone(),
+            known: Arc::clone(known),
         })
     }
 
@@ -132,8 +137,8 @@ impl Balancers {
         Ok(wanted)
     }
 
-    /// Takes another site file into force, as far as it is about the balancers. The value says what was
-    /// done, a line for each balancer.
+    /// Takes another site file into force, as far as that can be done while the site serves: balancers,
+    /// and most of what web servers and SQL routers are told. The value says what was done, a line each.
     pub(crate) async fn reload(&self, site: &Site) -> Result<Vec<String>, UpError> {
         let mut list = self.list.lock().await;
         let mut target = self.target.lock().await;
@@ -149,7 +154,7 @@ impl Balancers {
         if !others.is_empty() {
             let what = format!("{} would change too", others.join(", "));
             let next =
-                "`mainstay down`, then `mainstay up`: only balancers change while they serve";
+                "`mainstay down`, then `mainstay up`: that does not change while the site serves";
             return Err(UpError::new(what, next));
         }
         let mut done = Vec::new();
@@ -176,6 +181,9 @@ impl Balancers {
             };
             done.push(format!("{}: {what}", told.server));
         }
+        done.extend(told_too(&target, &wanted));
+        *locked(&self.known.target) = Some(Arc::new(wanted.clone()));
+        self.known.changed.notify_one();
         *target = wanted;
         Ok(done)
     }
@@ -283,7 +291,38 @@ fn refused(server: &ServerName, why: &str) -> UpError {
     UpError::new(what, "what it had before stays in force")
 }
 
-/// Parts of the site that differ besides balancers.
+/// What a web server cannot change while it runs: its socket, its bound of connections, and the path at
+/// which its balancer asks for its health.
+fn fixed_of_web(server: &ServerTarget) -> Option<(SocketAddr, u32, &str)> {
+    let web = server.web.as_ref()?;
+    Some((web.listen, web.limits.connections, &web.health_path))
+}
+
+/// What a SQL router cannot: its sockets, and the members.
+fn fixed_of_router(server: &ServerTarget) -> Option<(SocketAddr, Option<&Path>, &[MemberAddress])> {
+    let router = server.sql_router.as_ref()?;
+    Some((router.listen, router.socket.as_deref(), &router.members))
+}
+
+/// Roles besides balancers that are told something new.
+fn told_too(now: &Target, wanted: &Target) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, now) in &now.servers {
+        let wanted = wanted.servers.get(name);
+        let differs = [
+            ("web", wanted.is_some_and(|it| it.web != now.web)),
+            (
+                "sql-router",
+                wanted.is_some_and(|it| it.sql_router != now.sql_router),
+            ),
+        ];
+        let changed = differs.into_iter().filter(|(_, differs)| *differs);
+        told.extend(changed.map(|(role, _)| format!("{name}: {role} is told")));
+    }
+    told
+}
+
+/// Parts of the site that differ, and that a running site cannot change.
 fn different(now: &Target, wanted: &Target) -> Vec<String> {
     let mut parts = Vec::new();
     let names = now.servers.keys().chain(wanted.servers.keys());
@@ -295,9 +334,12 @@ fn different(now: &Target, wanted: &Target) -> Vec<String> {
         };
         let all = [
             ("monitoring", now.admin.port() != wanted.admin.port()),
-            ("web", now.web != wanted.web),
+            ("web", fixed_of_web(now) != fixed_of_web(wanted)),
             ("app", now.app != wanted.app),
-            ("sql-router", now.sql_router != wanted.sql_router),
+            (
+                "sql-router",
+                fixed_of_router(now) != fixed_of_router(wanted),
+            ),
             ("database", now.database != wanted.database),
             (
                 "the balancer role",

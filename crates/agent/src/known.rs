@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use app::instance::InstanceReport;
 use database::MemberReport;
 use site::name::ServerName;
+use site::target::Target;
 use tokio::sync::{Notify, watch};
 
 use crate::role_process::{Asker, RoleReport};
@@ -18,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) instances: Mutex<BTreeMap<ServerName, Vec<watch::Receiver<InstanceReport>>>>,
     pub(crate) roles: Mutex<Vec<Role>>,
     pub(crate) release: Mutex<Option<(String, PathBuf)>>,
+    /// The plan in force, which roles are told their parts of; none before the first.
+    pub(crate) target: Mutex<Option<Arc<Target>>>,
     /// Something has changed.
     pub(crate) changed: Notify,
     pub(crate) observe: Notify,

@@ -16,6 +16,7 @@ use site::target::Target;
 use site::{Ground, Site};
 use tokio::sync::mpsc;
 
+use crate::balancer_side::COOKIE_KEY;
 use crate::listeners;
 use crate::progress::Progress;
 use crate::state_dir::StateDir;
@@ -77,6 +78,8 @@ pub async fn up(
     let cluster =
         Cluster::open_embedded(&state.root.join("cluster.json")).map_err(|e| plain(&e))?;
     let secrets = Secrets::open(&state.root.join("secrets")).map_err(|e| plain(&e))?;
+    // Balancers and web servers sign with it, and none of them waits for the other.
+    secrets.get_or_create(COOKIE_KEY).map_err(|e| plain(&e))?;
     check_target(&derive(&options, [127, 0, 1]))?;
     let (target, ground, listeners) = claim_addresses(&options, &cluster, &state).await?;
     let mark = secrets.get_or_create("leash-mark").map_err(|e| plain(&e))?;

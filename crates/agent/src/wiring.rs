@@ -14,6 +14,7 @@ pub(crate) fn web(
     release: Option<&Path>,
     has_app: bool,
     instances: &[InstanceReport],
+    visitors: Option<web::snapshot::Visitors>,
 ) -> web::snapshot::Snapshot {
     let instances = instances.iter().map(|instance| web::snapshot::Instance {
         name: instance.name.clone(),
@@ -31,18 +32,26 @@ pub(crate) fn web(
     web::snapshot::Snapshot {
         target,
         release: release.map(Path::to_owned),
+        visitors: visitors.filter(|_| has_app),
         has_app,
         instances: instances.collect(),
     }
+}
+
+/// Files that a SQL router is told of.
+#[derive(Debug)]
+pub(crate) struct ForRouter {
+    pub(crate) service_password_file: PathBuf,
+    pub(crate) slow_log: PathBuf,
+    pub(crate) visitors: Option<PathBuf>,
+    pub(crate) certificate: Option<CertificateFiles>,
 }
 
 /// SQL router ← all database members.
 pub(crate) fn sql_router(
     target: &SqlRouterTarget,
     members: &[MemberReport],
-    service_password_file: PathBuf,
-    slow_log: PathBuf,
-    certificate: Option<CertificateFiles>,
+    files: ForRouter,
 ) -> sql_router::snapshot::Snapshot {
     let generation = members.iter().filter_map(|member| member.generation).max();
     let current = |member: &&MemberReport| member.generation == generation;
@@ -66,10 +75,11 @@ pub(crate) fn sql_router(
             primary: primary.map(|member| member.name.clone()),
             replicas: replicas.collect(),
         },
+        visitors: files.visitors,
         service_user: database::accounts::ROUTER.to_owned(),
-        service_password_file,
-        slow_log,
-        certificate,
+        service_password_file: files.service_password_file,
+        slow_log: files.slow_log,
+        certificate: files.certificate,
         // The members are on this machine.
         servers_tls: ServersTls::Off,
     }

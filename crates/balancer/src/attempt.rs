@@ -166,6 +166,7 @@ async fn ask(
             idle_body: limits.idle_body,
         },
         edit: Some(&edit),
+        late: None,
         own: backend.target.own,
     };
     let relayed = converse(

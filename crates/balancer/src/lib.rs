@@ -41,7 +41,6 @@ pub mod trusted;
 
 pub mod route;
 
-pub mod cookie;
 pub mod sticky;
 
 pub mod admit;

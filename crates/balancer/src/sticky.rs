@@ -15,8 +15,8 @@ use aws_lc_rs::hmac;
 use http::head::Fields;
 use subtle::ConstantTimeEq as _;
 
-use crate::cookie;
 use crate::hash::{Map, stable};
+use http::head::cookie;
 
 /// Hexadecimal digits of an id, and of a signature.
 const ID: usize = 16;

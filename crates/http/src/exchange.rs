@@ -1,6 +1,10 @@
 //! One request and its response over one upstream connection, with everything that may come between:
 //! informational responses, an upgrade, an HTTP/1.0 client behind a chunked answer.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
 use crate::body::{Framing, framing};
 use crate::client::{self, Times, Upstream};
 use crate::copy::Copy;
@@ -27,6 +31,13 @@ pub struct Relayed {
     pub keep_upstream: bool,
 }
 
+/// Lines of a final response that are found out when the upstream has answered, before the client hears
+/// of it.
+pub trait Late: fmt::Debug {
+    /// Whole lines, each with its end; or nothing.
+    fn lines(&self) -> Pin<Box<dyn Future<Output = Vec<u8>> + '_>>;
+}
+
 /// How a request is passed on and its response back.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner<'a> {
@@ -35,6 +46,8 @@ pub struct Manner<'a> {
     pub times: Times,
     /// Of the response.
     pub edit: Option<&'a Edit<'a>>,
+    /// More lines for it.
+    pub late: Option<&'a dyn Late>,
     /// The upstream is one of ours: its word that it did nothing with the request is believed.
     pub own: bool,
 }
@@ -62,7 +75,17 @@ pub async fn converse(
         let next = next(bytes, traits, complete, manner)?;
         upstream.buffer.consume(length);
         match next {
-            Next::Final { out, status, plan } => {
+            Next::Final {
+                mut out,
+                status,
+                plan,
+            } => {
+                if let Some(late) = manner.late {
+                    let lines = late.lines().await;
+                    // Before the empty line at its end.
+                    let end = out.len().saturating_sub(2);
+                    out.splice(end..end, lines);
+                }
                 return Ok(relay(client, upstream, request, out, status, &plan, times).await);
             }
             Next::Switching { out } => {
@@ -251,6 +274,7 @@ mod tests {
                 upgrade: None,
                 times,
                 edit: None,
+                late: None,
                 own: false,
             };
             let relayed = converse(client, upstream, &mut request, traits, &manner).await;
@@ -308,6 +332,7 @@ mod tests {
             upgrade: None,
             times,
             edit: None,
+            late: None,
             own: false,
         };
         let busy = converse(client, upstream, &mut request, traits, &manner);

@@ -182,6 +182,18 @@ mod tests {
     }
 
     #[test]
+    fn the_proof_of_a_certificate_is_mariadbs() {
+        // Python: hashlib.sha256(sha1(sha1(b"secret")) + b"abcdefghij1234567890" + bytes([7] * 32)), and
+        // Connector/C 3.4.8 took one live.
+        let stored = NativeKey::of("secret").stored().unwrap();
+        let proof = certificate_proof(&stored, &SALT, &[7; 32]);
+        assert_eq!(
+            proof,
+            "\u{1}83E4B19D7401BD17B007BA4B6E1990FE449685B50362F913BFC751BB9756CF36"
+        );
+    }
+
+    #[test]
     fn a_salt_holds_no_zero() {
         assert!(salt_from([0; 20]).iter().all(|b| *b != 0));
         assert!(salt_from([0x80; 20]).iter().all(|b| *b != 0 && *b < 0x80));

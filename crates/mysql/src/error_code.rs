@@ -25,6 +25,8 @@ pub const UNKNOWN_COMMAND: ErrorCode = error(1047, "08S01");
 pub const SHUTDOWN: ErrorCode = error(1053, "08S01");
 /// A packet is larger than `max_allowed_packet`.
 pub const PACKET_TOO_LARGE: ErrorCode = error(1153, "08S01");
+/// A packet's number is not the next one.
+pub const OUT_OF_ORDER: ErrorCode = error(1156, "08S01");
 /// What the server (here: the router) is set to prevents the statement.
 pub const OPTION_PREVENTS: ErrorCode = error(1290, "HY000");
 /// No such prepared statement.
@@ -33,6 +35,8 @@ pub const UNKNOWN_STATEMENT: ErrorCode = error(1243, "HY000");
 pub const NO_OPEN_CURSOR: ErrorCode = error(1421, "HY000");
 /// `max_prepared_stmt_count` is reached.
 pub const TOO_MANY_STATEMENTS: ErrorCode = error(1461, "42000");
+/// The user has all the sessions he may have.
+pub const USER_LIMIT_REACHED: ErrorCode = error(1226, "42000");
 /// A packet whose fields make no sense.
 pub const MALFORMED_PACKET: ErrorCode = error(1835, "HY000");
 /// KILL of somebody else's thread.

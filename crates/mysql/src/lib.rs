@@ -20,6 +20,7 @@ pub mod tls;
 // using it
 pub mod command;
 pub mod error_code;
+pub mod execute;
 pub mod reply;
 pub mod scan;
 

@@ -4,6 +4,8 @@
 //! 0xFFFFFF bytes is followed by another of the same packet, empty if need be.
 //! Source: MySQL internals, "MySQL Packets"; MariaDB KB, "0 - Packet".
 
+mod upgrade;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,10 +13,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::TlsStream;
 
-use crate::tls::carrier::{Carrier, Plain};
-use crate::tls::{Acceptor, Connector};
+use crate::tls::carrier::Carrier;
 use crate::wire::Reader;
 
 /// The payload of a frame that is followed by another.
@@ -238,42 +239,6 @@ impl Channel {
     /// Nobody on the way can listen.
     pub fn is_private(&self) -> bool {
         matches!(self.transport, Transport::Tls(_) | Transport::Unix(_))
-    }
-
-    /// Goes on over TLS, as the server. What was read already is the beginning of it. Limits of time are
-    /// the caller's.
-    pub async fn accept_tls(&mut self, acceptor: &Acceptor) -> io::Result<()> {
-        let carrier = self.carrier()?;
-        let accepting = TlsAcceptor::from(std::sync::Arc::clone(&acceptor.config));
-        // On the heap: a task must not be as large as its handshake for ever.
-        let stream = Box::pin(accepting.accept(carrier)).await?;
-        self.transport = Transport::Tls(Box::new(stream.into()));
-        Ok(())
-    }
-
-    /// The same as the client.
-    pub async fn connect_tls(&mut self, connector: &Connector) -> io::Result<()> {
-        let address = match &self.transport {
-            Transport::Tcp(stream) => Some(stream.peer_addr()?.ip()),
-            _ => None,
-        };
-        let carrier = self.carrier()?;
-        let connecting = TlsConnector::from(std::sync::Arc::clone(&connector.config));
-        let stream = Box::pin(connecting.connect(Connector::name(address), carrier)).await?;
-        self.transport = Transport::Tls(Box::new(stream.into()));
-        Ok(())
-    }
-
-    fn carrier(&mut self) -> io::Result<Carrier> {
-        let plain = match std::mem::replace(&mut self.transport, Transport::Gone) {
-            Transport::Tcp(stream) => Plain::Tcp(stream),
-            Transport::Unix(stream) => Plain::Unix(stream),
-            Transport::Tls(_) | Transport::Gone => {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-        };
-        let before = std::mem::take(&mut self.input);
-        Ok(Carrier { plain, before })
     }
 
     /// Looks whether a connection that should be silent still is. No system call while it is.

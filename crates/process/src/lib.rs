@@ -20,3 +20,6 @@ pub mod snapshot;
 
 // both
 pub mod control;
+
+// between two children
+pub mod seen;

@@ -49,6 +49,11 @@ pub(crate) mod port {
 }
 
 /// The first server's last number under `Ground::Local`; the numbers below stay free for people.
+/// MariaDB's `max_connections`, where the site file does not set it.
+const MAX_CONNECTIONS: u32 = 151;
+/// Connections to a database server that routers leave to others.
+const NOT_THE_ROUTERS: u32 = 23;
+
 const FIRST_LOCAL: u8 = 11;
 
 /// What every server has to be. The version is 1 without parent; whoever applies it sets both.
@@ -215,9 +220,7 @@ impl Derive<'_> {
                 .map(|files| self.files(files)),
             require_tls: self.site.sql_router.require_tls,
             members: self.member_addresses(),
-            // Idle sessions cost the router little and the database nothing: they share its
-            // connections.
-            sessions: 1000,
+            sessions: self.site.sql_router.sessions,
             connections: self.router_connections(),
             // What a person takes for immediate (Nielsen, Usability Engineering, 1993: 0.1 s).
             causal_wait: Duration::from_millis(100),
@@ -227,6 +230,7 @@ impl Derive<'_> {
             slow: self.site.sql_router.slow,
             routing: self.site.sql_router.routing,
             users: self.site.sql_router.users.clone(),
+            user_sessions: self.site.sql_router.user_sessions.clone(),
         }
     }
 
@@ -240,10 +244,22 @@ impl Derive<'_> {
         self.site.sql_router.socket.clone().filter(|_| takes)
     }
 
-    /// MariaDB allows 151 connections (`max_connections`); some are for people, replicas and us.
+    /// What the database servers allow, without what people, replicas and our own keepers need, for all
+    /// routers together.
     fn router_connections(&self) -> u32 {
-        let routers = self.site.servers_with(Role::App).count().max(1);
-        (128 / u32::try_from(routers).unwrap_or(u32::MAX)).max(4)
+        self.site.sql_router.connections.unwrap_or_else(|| {
+            let routers = self.site.servers_with(Role::App).count().max(1);
+            let settings = self
+                .site
+                .database
+                .as_ref()
+                .map(|database| &database.settings);
+            let allowed =
+                settings.and_then(|settings| settings.get("max_connections")?.parse().ok());
+            let allowed: u32 = allowed.unwrap_or(MAX_CONNECTIONS);
+            let ours = allowed.saturating_sub(NOT_THE_ROUTERS);
+            (ours / u32::try_from(routers).unwrap_or(u32::MAX)).max(4)
+        })
     }
 
     fn database(&self, server: &Server, database: &Database) -> Vec<MemberTarget> {

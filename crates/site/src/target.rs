@@ -168,9 +168,17 @@ pub struct SqlRouterTarget {
     pub routing: SqlRouting,
     /// By the name of the database user, for those that have rules of their own.
     pub users: BTreeMap<String, SqlRouting>,
+    /// Sessions of one database user at once, for those that have a bound.
+    pub user_sessions: BTreeMap<String, u32>,
 }
 
 impl SqlRouterTarget {
+    /// Does anybody read on behalf of visitors?
+    pub fn follows_visitors(&self) -> bool {
+        let mut all = self.users.values().chain([&self.routing]);
+        all.any(|routing| routing.consistency == Consistency::Visitor)
+    }
+
     /// The rules for a database user.
     pub fn routing_of(&self, user: &str) -> SqlRouting {
         self.users.get(user).copied().unwrap_or(self.routing)
@@ -228,6 +236,9 @@ pub enum Consistency {
     Session,
     /// What is there, at most `max-lag` old.
     Eventual,
+    /// What the visitor of the site on whose behalf it is read has written and read before, whichever
+    /// server and connection that was on; and what the session has.
+    Visitor,
     /// Every write of anybody that was acknowledged before it.
     Strong,
 }
@@ -237,6 +248,7 @@ impl Consistency {
         match self {
             Self::Session => "session",
             Self::Eventual => "eventual",
+            Self::Visitor => "visitor",
             Self::Strong => "strong",
         }
     }

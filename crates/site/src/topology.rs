@@ -201,6 +201,11 @@ pub struct SqlRouter {
     pub routing: SqlRouting,
     /// By the name of the database user.
     pub users: BTreeMap<String, SqlRouting>,
+    pub sessions: u32,
+    /// None: what the database servers have room for.
+    pub connections: Option<u32>,
+    /// Sessions at once, by the name of the database user.
+    pub user_sessions: BTreeMap<String, u32>,
     pub slow: Option<SlowLog>,
     pub socket: Option<PathBuf>,
     /// As written: relative to the site file.

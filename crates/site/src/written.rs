@@ -176,10 +176,19 @@ pub struct SqlRouterSection {
     #[schemars(extend("examples" = ["split"]))]
     pub mode: Option<At<SqlMode>>,
     /// What a read on a replica has to see. `session`: what its session has written, and what it has
-    /// read before. `eventual`: what is there, at most `max-lag` old. `strong`: every write that was
-    /// acknowledged before it, of anybody. Default `session`.
+    /// read before. `visitor`: also what the visitor of the site has, whichever server and connection
+    /// that was on; the web server gives him a cookie for it. `eventual`: what is there, at most
+    /// `max-lag` old. `strong`: every write that was acknowledged before it, of anybody. Default
+    /// `session`.
     #[schemars(extend("examples" = ["session"]))]
     pub consistency: Option<At<Consistency>>,
+    /// Sessions of clients at once, on each app server. Default 1000.
+    #[schemars(extend("examples" = [2000]))]
+    pub sessions: Option<At<u32>>,
+    /// Connections to each database server at once, from each app server; sessions share them. Default:
+    /// the database's `max_connections` less 23, divided by the number of app servers; at least 4.
+    #[schemars(extend("examples" = [32]))]
+    pub connections: Option<At<u32>>,
     /// Statements that take so long, or longer, are written to the slow log (`mainstay logs sql-slow`).
     /// Default: none.
     #[schemars(extend("examples" = ["500ms"]))]
@@ -215,6 +224,9 @@ pub struct SqlUserSection {
     /// What this user's reads on a replica have to see. Default: that of `[sql-router]`.
     #[schemars(extend("examples" = ["eventual"]))]
     pub consistency: Option<At<Consistency>>,
+    /// This user's sessions at once, on each app server. Default: no bound of its own.
+    #[schemars(extend("examples" = [20]))]
+    pub sessions: Option<At<u32>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

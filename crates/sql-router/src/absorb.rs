@@ -99,18 +99,21 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     }
     if class.unreported {
         state.unseen = state.unseen.max(Unseen::Setting);
+        state.recollated = true;
     }
     if class.tells_data() {
         state.read = Some(Read::Primary);
     }
 }
 
-/// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`.
+/// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`. `results`:
+/// the collation, by number, of the texts in its answer.
 pub(crate) fn asked(
     state: &mut SessionState,
     has: &mut Settings,
     last_gtid: Option<&str>,
     collation: Option<&str>,
+    results: u16,
 ) {
     let before = state.seen.clone();
     if let Some(gtid) = last_gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
@@ -119,10 +122,16 @@ pub(crate) fn asked(
     if state.unseen == Unseen::Effect && state.seen == before {
         state.pins = state.pins.with(Pins::STATE);
     }
-    if let Some(collation) = collation {
+    let recollated = std::mem::take(&mut state.recollated);
+    if let Some(collation) = collation.filter(|_| recollated) {
         for settings in [&mut state.settings, has] {
             let name = "collation_connection".to_owned();
             settings.variables.insert(name, collation.to_owned());
+            // SET NAMES … COLLATE gives results that collation too, which only its number can say.
+            let set = settings.variables.get_mut("character_set_results");
+            if let Some(set) = set.filter(|set| !set.is_empty()) {
+                *set = results.to_string();
+            }
         }
     }
     state.unseen = Unseen::Nothing;

@@ -15,6 +15,7 @@ mod limits;
 mod metrics;
 mod slow;
 pub mod statistics;
+mod visitors;
 mod worker;
 
 // a client comes in
@@ -24,6 +25,7 @@ mod known;
 mod listening;
 mod login;
 mod proving;
+mod refusing;
 mod sessions;
 mod tls;
 mod users;

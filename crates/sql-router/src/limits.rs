@@ -2,8 +2,29 @@
 
 use std::time::Duration;
 
+/// How long a client that has something to do may do nothing. Who waits for his next command may wait
+/// as long as he likes.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// In the middle of a command: MariaDB's `net_read_timeout` is 30 s too.
+    pub stalled: Duration,
+    /// While there is something for it to read: MariaDB's `net_write_timeout` is 60 s too.
+    pub unread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            stalled: Duration::from_secs(30),
+            unread: Duration::from_secs(60),
+        }
+    }
+}
+
 /// From the connection to the end of the login; MariaDB's `connect_timeout` is 10 s too.
 pub(crate) const LOGIN: Duration = Duration::from_secs(10);
+/// Bytes of one command: MariaDB's `max_allowed_packet` can be no larger.
+pub(crate) const COMMAND: usize = 1 << 30;
 /// Bytes of a client's login packets: connection attributes may take 64 KiB.
 pub(crate) const LOGIN_PACKET: usize = 128 << 10;
 /// Accounts whose password is known to the process, for the fast path of caching_sha2_password.
@@ -16,6 +37,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) const AVOID: Duration = Duration::from_secs(1);
 /// Between two looks for a primary.
 pub(crate) const HOLD_POLL: Duration = Duration::from_millis(20);
+/// Web servers' threads that wait for a position at once.
+pub(crate) const ASKING: usize = 256;
 /// Bytes of an answer to the router's own questions.
 pub(crate) const OWN_ANSWER: usize = 1 << 20;
 /// The accounts are read again after this.
@@ -24,9 +47,12 @@ pub(crate) const USERS_AGE: Duration = Duration::from_secs(10);
 pub(crate) const USERS_MISS: Duration = Duration::from_millis(250);
 /// Prepared statements of one session; MariaDB's `max_prepared_stmt_count` is 16,382 for all.
 pub(crate) const STATEMENTS: usize = 4_096;
-/// Idle server connections kept per thread, and of one kind.
+/// Prepared statements kept on a server connection for the sessions that will have it. Above, it is reset,
+/// which closes them all: MariaDB's bound is for all connections together.
+pub(crate) const SPARE: usize = 64;
+/// Idle server connections kept per thread, and of one kind: of one user's when all come and go at once.
 pub(crate) const IDLE: usize = 64;
-pub(crate) const IDLE_OF_A_KIND: usize = 8;
+pub(crate) const IDLE_OF_A_KIND: usize = 32;
 /// So long a session keeps a connection on which its last statement left something that cannot be had
 /// again (`ROW_COUNT()`, warnings), when others wait for one: who asks for it, asks at once.
 pub(crate) const ASKED_SOON: Duration = Duration::from_millis(100);

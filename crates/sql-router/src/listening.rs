@@ -7,6 +7,8 @@ use std::time::Duration;
 use mysql::packet::Channel;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
+use crate::limits::Patience;
+
 /// A socket that no runtime has yet.
 #[derive(Debug)]
 pub(crate) enum Listening {
@@ -42,11 +44,11 @@ impl Listener {
     }
 
     /// The next client, and where it is: this machine, for accounts at `localhost`, of a unix socket.
-    pub(crate) async fn accept(&self) -> std::io::Result<(Channel, IpAddr)> {
+    pub(crate) async fn accept(&self, patience: Patience) -> std::io::Result<(Channel, IpAddr)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                if let Err(e) = prepare(&stream) {
+                if let Err(e) = prepare(&stream, patience) {
                     tracing::debug!("a client's socket: {e}");
                 }
                 Ok((stream.into(), peer.ip()))
@@ -59,11 +61,14 @@ impl Listener {
     }
 }
 
-/// Small answers are not delayed; a client whose machine vanished is noticed.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+/// Small answers are not delayed; a client whose machine vanished is noticed, and one that takes nothing
+/// of what there is for it.
+fn prepare(stream: &TcpStream, patience: Patience) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(15));
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(patience.unread))?;
+    socket.set_tcp_keepalive(&keepalive)
 }

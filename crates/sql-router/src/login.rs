@@ -15,13 +15,12 @@ use mysql::packet::{self, Channel, PacketError};
 use mysql::reply;
 use mysql::tls::Acceptor;
 
-use crate::account::Refusal;
 use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE};
 use crate::metrics::bump;
 use crate::proving::{self, Claim};
 use crate::server::{CARRIED, Identity, OpenError, ServerConnection};
 use crate::sessions::Ticket;
-use crate::state::SessionState;
+use crate::state::{SessionState, Settings};
 use crate::users::Users;
 use crate::worker::Worker;
 
@@ -57,7 +56,7 @@ pub(crate) struct Admitted {
     pub(crate) tracks: bool,
     pub(crate) state: SessionState,
     /// Opened already, to see whether the schema is one.
-    pub(crate) primary: Option<ServerConnection>,
+    pub(crate) primary: Option<Box<ServerConnection>>,
 }
 
 /// Why a login ends without a session.
@@ -238,45 +237,23 @@ pub(crate) fn salt() -> Result<Salt, getrandom::Error> {
     Ok(auth::salt_from(random))
 }
 
-/// What a refused client is told.
-pub(crate) fn words(
-    refusal: &Refusal,
-    user: &str,
-    peer: IpAddr,
-    with_password: bool,
-) -> (ErrorCode, String) {
-    match refusal {
-        Refusal::Denied => {
-            let using = if with_password { "YES" } else { "NO" };
-            let message =
-                format!("Access denied for user '{user}'@'{peer}' (using password: {using})");
-            (error_code::ACCESS_DENIED, message)
-        }
-        Refusal::Plugin(plugin) => {
+/// The session is this user's from now on. `Err`: the packet to send.
+pub(crate) fn claim(worker: &Worker, ticket: &Ticket, user: &str) -> Result<(), Vec<u8>> {
+    let limit = worker
+        .snapshot
+        .load()
+        .target
+        .user_sessions
+        .get(user)
+        .copied();
+    match (ticket.claim(user, limit), limit) {
+        (false, Some(limit)) => {
             let message = format!(
-                "the account '{user}' uses the authentication plugin `{plugin}`, which the SQL \
-                 router cannot check; give it mysql_native_password or ed25519"
+                "User '{user}' has all {limit} sessions that the SQL router lets him have at once"
             );
-            (error_code::PLUGIN_NOT_LOADED, message)
+            Err(reply::err(error_code::USER_LIMIT_REACHED, &message))
         }
-        Refusal::Tls => {
-            let message = format!("the account '{user}' requires TLS");
-            (error_code::ACCESS_DENIED, message)
-        }
-        Refusal::Certificate => {
-            let message = format!(
-                "the account '{user}' requires a certificate of the client, which the SQL router \
-                 cannot pass on; let it REQUIRE SSL, or connect to the server itself"
-            );
-            (error_code::ACCESS_DENIED, message)
-        }
-        Refusal::WritesThrough => {
-            let message = format!(
-                "the account '{user}' has SUPER or READ ONLY ADMIN and could write to a replica; \
-                 the SQL router refuses it: revoke them, or connect to the server itself"
-            );
-            (error_code::ACCESS_DENIED, message)
-        }
+        _ => Ok(()),
     }
 }
 
@@ -304,6 +281,11 @@ async fn finish(
         capabilities: capabilities & CARRIED,
         collation: response.collation,
     };
+    if let Err(payload) = claim(worker, &ticket, &who.user) {
+        bump(&worker.counts.logins_refused);
+        tell(&mut client, sequence, &payload).await;
+        return None;
+    }
     let primary = match schema_exists(worker, &who, response.schema.as_deref()).await {
         Ok(primary) => primary,
         Err(payload) => {
@@ -341,7 +323,7 @@ pub(crate) async fn schema_exists(
     worker: &Worker,
     who: &Identity,
     schema: Option<&str>,
-) -> Result<Option<ServerConnection>, Vec<u8>> {
+) -> Result<Option<Box<ServerConnection>>, Vec<u8>> {
     let Some(schema) = schema.filter(|schema| !worker.knows_schema(&who.user, schema)) else {
         return Ok(None);
     };
@@ -350,10 +332,11 @@ pub(crate) async fn schema_exists(
         return Ok(None);
     };
     let hold = snapshot.target.hold;
-    match worker
-        .connect(&snapshot, primary, who, Some(schema), hold)
-        .await
-    {
+    let wants = Settings {
+        schema: Some(schema.to_owned()),
+        ..Settings::default()
+    };
+    match worker.connect(&snapshot, primary, who, &wants, hold).await {
         Ok(connection) => {
             worker.learn_schema(&who.user, schema);
             Ok(Some(connection))

@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub(crate) logins_refused: AtomicU64,
     pub(crate) servers_opened: AtomicU64,
     pub(crate) servers_reused: AtomicU64,
+    pub(crate) servers_reset: AtomicU64,
     pub(crate) slow: AtomicU64,
     pub(crate) slow_dropped: AtomicU64,
 }
@@ -54,6 +55,7 @@ impl Default for Counts {
             logins_refused: AtomicU64::default(),
             servers_opened: AtomicU64::default(),
             servers_reused: AtomicU64::default(),
+            servers_reset: AtomicU64::default(),
             slow: AtomicU64::default(),
             slow_dropped: AtomicU64::default(),
         }
@@ -126,7 +128,7 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
     statements(&mut out, threads);
     latency(&mut out, threads);
     type Of = fn(&Counts) -> &AtomicU64;
-    let counters: [(&str, &str, Of); 10] = [
+    let counters: [(&str, &str, Of); 11] = [
         (
             "causal_waits",
             "Reads that asked a replica for what the session had seen.",
@@ -156,6 +158,11 @@ pub(crate) fn exposition(threads: &[Arc<Counts>], sessions: &Sessions) -> String
             "server_connections_reused",
             "Connections to servers taken from the pool.",
             |c| &c.servers_reused,
+        ),
+        (
+            "server_connections_reset",
+            "Of these, reset: what the session before had left was not known.",
+            |c| &c.servers_reset,
         ),
         ("slow", "Statements that were slow.", |c| &c.slow),
         (

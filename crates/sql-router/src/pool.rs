@@ -1,4 +1,5 @@
-//! Idle connections to servers, of one thread. Never shared between users, reset before reuse.
+//! Idle connections to servers, of one thread. Never shared between users; reset before reuse unless all
+//! that the session before left is known and can be made what the next one wants.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -8,7 +9,9 @@ use mysql::packet::Idle;
 use site::name::MemberName;
 
 use crate::limits::{IDLE, IDLE_AGE, IDLE_OF_A_KIND};
-use crate::server::{CARRIED, Identity, ServerConnection};
+use crate::restore::distance;
+use crate::server::{CARRIED, Identity, Past, ServerConnection};
+use crate::state::Settings;
 
 /// Connections of one kind can stand in for each other after a reset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,24 +36,53 @@ impl Kind {
     }
 }
 
+/// How much is to be sent; none: it must be reset.
+fn distance_to(connection: &ServerConnection, wants: &Settings) -> Option<usize> {
+    match connection.past {
+        Past::Unknown => None,
+        Past::Clean | Past::Left { .. } => distance(wants, &connection.has),
+    }
+}
+
+/// The place of the one with the least to do, of several the newest.
+fn nearest(idle: &[(Instant, Box<ServerConnection>)], wants: &Settings) -> Option<usize> {
+    let mut best = None;
+    for (at, (_, connection)) in idle.iter().enumerate().rev() {
+        let distance = distance_to(connection, wants).unwrap_or(usize::MAX);
+        if distance == 0 {
+            return Some(at);
+        }
+        if best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, at));
+        }
+    }
+    best.map(|(_, at)| at)
+}
+
 /// The idle connections.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: HashMap<Kind, Vec<(Instant, ServerConnection)>>,
+    idle: HashMap<Kind, Vec<(Instant, Box<ServerConnection>)>>,
     count: usize,
 }
 
 impl Pool {
-    /// One that is still good under `generation`, to be reset by the caller.
+    /// One that is still good under `generation`, to be reset by the caller if its past is not clean and
+    /// not known. As little to do for `wants` as can be.
     pub(crate) fn take(
         &mut self,
         kind: &Kind,
+        wants: &Settings,
         generation: u64,
         now: Instant,
-    ) -> Option<ServerConnection> {
+    ) -> Option<Box<ServerConnection>> {
         let idle = self.idle.get_mut(kind)?;
-        while let Some((since, mut connection)) = idle.pop() {
+        while let Some(at) = nearest(idle, wants) {
+            let (since, mut connection) = idle.remove(at);
             self.count -= 1;
+            if distance_to(&connection, wants).is_none() {
+                connection.past = Past::Unknown;
+            }
             let good = connection.generation == generation
                 && now.saturating_duration_since(since) < IDLE_AGE
                 && connection.channel.idle() == Idle::Quiet;
@@ -72,14 +104,12 @@ impl Pool {
     }
 
     /// Keeps a connection whose session is over and left nothing behind; or gives it back.
-    // Not boxed: it is dropped at once.
-    #[expect(clippy::result_large_err, reason = "the error is the argument")]
     pub(crate) fn give(
         &mut self,
         who: &Identity,
-        connection: ServerConnection,
+        connection: Box<ServerConnection>,
         now: Instant,
-    ) -> Result<(), ServerConnection> {
+    ) -> Result<(), Box<ServerConnection>> {
         let same = connection.capabilities & CARRIED == who.capabilities & CARRIED;
         if !connection.reusable || !same || self.count >= IDLE {
             return Err(connection);

@@ -1,17 +1,14 @@
 //! Pure: the client's prepared statements: its id ↔ text ↔ the types it bound. What each server
 //! calls them stands with the connection to it.
-//!
-//! Source: MySQL internals, "COM_STMT_EXECUTE".
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mysql::scan::Prepared;
-use mysql::wire::Reader;
 
 use crate::digests::Digest;
-use crate::limits::STATEMENTS;
+use crate::limits::{SPARE, STATEMENTS};
 use crate::state::Settings;
 use crate::statement::cache::Known;
 use crate::statement::class::Class;
@@ -79,11 +76,35 @@ pub(crate) struct OnServer {
     pub(crate) binding: u32,
 }
 
+impl OnServer {
+    /// One whose types, if the server knows any, are not known.
+    pub(crate) fn untold(id: u32) -> Self {
+        let binding = u32::MAX;
+        Self { id, binding }
+    }
+}
+
+/// A statement on a server connection whose session has parted with it. The next session takes it for
+/// itself alone: a server keeps one cursor and the pieces of long parameters for each.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    text: Rc<[u8]>,
+    read_under: Rc<Reading>,
+    pub(crate) id: u32,
+}
+
+/// Takes the one out that means the same.
+pub(crate) fn take_spare(spare: &mut Vec<Spare>, wanted: &Statement) -> Option<OnServer> {
+    let same = |one: &Spare| one.text == wanted.text && one.read_under == wanted.read_under;
+    let at = spare.iter().position(same)?;
+    Some(OnServer::untold(spare.swap_remove(at).id))
+}
+
 /// All statements of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     last: u32,
-    open: HashMap<u32, Statement>,
+    open: BTreeMap<u32, Statement>,
 }
 
 impl Statements {
@@ -141,110 +162,31 @@ impl Statements {
         })
     }
 
+    /// What was prepared for this session on a connection it parts with. False: too much, or something that
+    /// is not known any more.
+    pub(crate) fn part(
+        &self,
+        prepared: &mut BTreeMap<u32, OnServer>,
+        spare: &mut Vec<Spare>,
+    ) -> bool {
+        for (id, on_server) in std::mem::take(prepared) {
+            let Some(statement) = self.open.get(&id) else {
+                return false;
+            };
+            spare.push(Spare {
+                text: Rc::clone(&statement.text),
+                read_under: Rc::clone(&statement.read_under),
+                id: on_server.id,
+            });
+        }
+        spare.len() <= SPARE
+    }
+
     pub(crate) fn close(&mut self, id: u32) {
         self.open.remove(&id);
     }
 
     pub(crate) fn clear(&mut self) {
         self.open.clear();
-    }
-}
-
-/// COM_STMT_EXECUTE, taken apart as far as needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Execute<'a> {
-    pub(crate) id: u32,
-    /// It opens a cursor.
-    pub(crate) cursor: bool,
-    /// The types that come with it, if any.
-    pub(crate) types: Option<&'a [u8]>,
-    /// Where in the payload types stand, or would stand.
-    pub(crate) types_at: usize,
-}
-
-/// The id of any COM_STMT_*; `payload` with the command's byte.
-pub(crate) fn id_of(payload: &[u8]) -> Option<u32> {
-    let mut reader = Reader::new(payload);
-    reader.u8()?;
-    reader.u32()
-}
-
-/// Bytes of COM_STMT_EXECUTE up to the end of the types.
-pub(crate) fn head_length(parameters: u16) -> usize {
-    let parameters = usize::from(parameters);
-    1 + 4 + 1 + 4 + parameters.div_ceil(8) + 1 + 2 * parameters
-}
-
-/// `payload` with the command's byte, at least its head.
-pub(crate) fn parse_execute(payload: &[u8], parameters: u16) -> Option<Execute<'_>> {
-    let mut reader = Reader::new(payload);
-    reader.u8()?;
-    let id = reader.u32()?;
-    let flags = reader.u8()?;
-    reader.u32()?;
-    let mut types = None;
-    if parameters > 0 {
-        reader.bytes(usize::from(parameters).div_ceil(8))?;
-        if reader.u8()? == 1 {
-            types = Some(reader.bytes(2 * usize::from(parameters))?);
-        }
-    }
-    let types_at = payload.len() - reader.left() - types.map_or(0, <[u8]>::len);
-    Some(Execute {
-        id,
-        cursor: flags != 0,
-        types,
-        types_at,
-    })
-}
-
-/// The payload with types put in, for a server that has not been told them.
-pub(crate) fn with_types(payload: &[u8], types_at: usize, types: &[u8]) -> Option<Vec<u8>> {
-    let (head, values) = payload.split_at_checked(types_at)?;
-    let (_, head) = head.split_last()?;
-    let mut out = Vec::with_capacity(payload.len() + types.len());
-    out.extend_from_slice(head);
-    out.push(1);
-    out.extend_from_slice(types);
-    out.extend_from_slice(values);
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const BOUND: &[u8] = b"\x17\x07\0\0\0\0\x01\0\0\0\x00\x01\x08\x00\xfe\x00AAAAAAAA\x01b";
-    const UNBOUND: &[u8] = b"\x17\x07\0\0\0\0\x01\0\0\0\x00\x00AAAAAAAA\x01b";
-
-    #[test]
-    fn types_are_found_and_put_in() {
-        let bound = parse_execute(BOUND, 2).unwrap();
-        assert_eq!((bound.id, bound.cursor), (7, false));
-        assert_eq!(bound.types, Some(b"\x08\x00\xfe\x00".as_slice()));
-        let unbound = parse_execute(UNBOUND, 2).unwrap();
-        assert_eq!((unbound.types, unbound.types_at), (None, 12));
-        let told = with_types(UNBOUND, unbound.types_at, bound.types.unwrap()).unwrap();
-        assert_eq!(told, BOUND);
-        assert_eq!(head_length(2), 16);
-    }
-
-    #[test]
-    fn without_parameters_there_is_nothing_to_find() {
-        let execute = parse_execute(b"\x17\x07\0\0\0\x01\x01\0\0\0", 0).unwrap();
-        assert_eq!((execute.types, execute.cursor), (None, true));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(payload: Vec<u8>, parameters in 0u16..20) {
-            if let Some(execute) = parse_execute(&payload, parameters) {
-                let told = with_types(&payload, execute.types_at, b"abcd");
-                prop_assert!(told.is_none_or(|told| told.len() <= payload.len() + 4));
-            }
-            id_of(&payload);
-        }
     }
 }

@@ -13,7 +13,8 @@ use mysql::packet::{self, Channel};
 use crate::account::{self, Account, Refusal, Shown};
 use crate::asking::{self, Ask, Client};
 use crate::limits::{LOGIN_PACKET, USERS_AGE, USERS_MISS};
-use crate::login::{Failed, said, words};
+use crate::login::{Failed, said};
+use crate::refusing::words;
 use crate::users::Users;
 use crate::worker::Worker;
 

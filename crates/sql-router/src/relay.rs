@@ -1,12 +1,16 @@
 //! Bytes through: a command's frames to a server, its answer's frames to the client. Memory is
 //! bounded by one read (64 KiB) plus one control packet, and the slower side sets the pace.
 
+use std::io;
+use std::time::Duration;
+
 use mysql::error_code;
-use mysql::packet::{Channel, HEADER, PacketError};
+use mysql::packet::{Channel, Frame, HEADER, PacketError};
 use mysql::reply::{ErrPacket, OkPacket, parse_eof};
 use mysql::scan::{Expect, Prepared, Scanner, Then, What};
 
 use crate::absorb;
+use crate::limits::COMMAND;
 use crate::server::ServerConnection;
 use crate::state::SessionState;
 use crate::statement::class::Class;
@@ -22,6 +26,8 @@ pub(crate) struct Terms {
     pub(crate) withholds: bool,
     /// The client's id for the statement being prepared.
     pub(crate) prepared_as: u32,
+    /// So long a client may be silent in the middle of a file.
+    pub(crate) stalled: Duration,
     /// The number of the answer's first packet, by the command's last frame.
     pub(crate) sequence: u8,
 }
@@ -36,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) prepared: Option<Prepared>,
     /// What can be asked about the statement afterwards.
     pub(crate) left: Left,
+    /// It left warnings, or is an error: a list that stays until a statement with a table.
+    pub(crate) warned: bool,
     /// It had a result set, perhaps an empty one.
     pub(crate) has_rows: bool,
     /// Rows that the client has got.
@@ -99,6 +107,7 @@ pub(crate) async fn answer(
         match relay.step()? {
             Then::Done => {
                 relay.flush().await?;
+                relay.server.tainted |= relay.answer.warned;
                 relay.answer.rows = relay.scanner.rows();
                 return Ok(relay.answer);
             }
@@ -110,6 +119,7 @@ pub(crate) async fn answer(
             Then::Packet { length, what } => {
                 relay.packet(length, what, state.as_deref_mut(), class)?;
                 if relay.answer.withheld.is_some() {
+                    relay.server.tainted = true;
                     return Ok(relay.answer);
                 }
                 if what == What::LocalFile {
@@ -164,6 +174,7 @@ impl Relay<'_> {
             What::Eof => {
                 self.answer.has_rows = true;
                 let status = self.payload(length).and_then(parse_eof);
+                self.answer.warned |= !matches!(status, Some((0, _)));
                 self.answer.left = match status {
                     Some((0, _)) => Left::Rows,
                     _ => Left::More,
@@ -176,12 +187,14 @@ impl Relay<'_> {
                 let payload = self.payload(length).unwrap_or_default();
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
+                self.answer.warned = true;
                 if self.terms.withholds && first && is_withheld(error.code) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
                     return Ok(());
                 }
                 self.answer.error = Some(error.code);
+                self.answer.warned = true;
                 self.answer.left = Left::More;
                 if first {
                     self.number_error();
@@ -224,6 +237,7 @@ impl Relay<'_> {
         let at = self.ready;
         let payload = self.server.channel.input().get(at + HEADER..at + length);
         let ok = OkPacket::parse(payload.unwrap_or_default(), true).map_err(|e| self.lost(e))?;
+        self.answer.warned |= ok.warnings != 0;
         self.answer.left = match (ok.warnings, ok.affected_rows, ok.header) {
             (0, 0, 0) => Left::Nothing,
             (0, _, 0xfe) => Left::Rows,
@@ -269,12 +283,16 @@ impl Relay<'_> {
         self.flush().await?;
         let mut continued = false;
         loop {
-            let frame = self.client.frame().await.map_err(Broken::Client)?;
-            let sent = pass(self.client, &mut self.server.channel, HEADER + frame.length).await;
-            match sent {
-                Ok(()) => {}
-                Err(Side::From(e)) => return Err(Broken::Client(e)),
-                Err(Side::To(e)) => return Err(self.lost(e)),
+            let stalled = self.terms.stalled;
+            let frame = head(self.client, stalled).await.map_err(Broken::Client)?;
+            let mut left = HEADER + frame.length;
+            while left > 0 {
+                let part = some(self.client, left, stalled).await;
+                let bytes = part.map_err(Broken::Client)?;
+                let (length, sent) = (bytes.len(), self.server.channel.write(bytes).await);
+                sent.map_err(|e| self.lost(e))?;
+                self.client.consume(length);
+                left -= length;
             }
             if frame.length == 0 && !continued {
                 return Ok(());
@@ -289,63 +307,67 @@ fn is_withheld(code: u16) -> bool {
     error_code::is_read_only(code) || error_code::is_perhaps_behind(code)
 }
 
-/// Which side of a passing broke.
-enum Side {
-    From(PacketError),
-    To(PacketError),
+/// The head of the next command; of one that is not longer than a frame, all is there then. Safe to
+/// cancel. Nobody need hurry to begin, but who has begun must go on.
+pub(crate) async fn arrival(client: &mut Channel, stalled: Duration) -> Result<Frame, PacketError> {
+    let frame = client.frame().await?;
+    if !frame.continues() {
+        fill_to(client, HEADER + frame.length, stalled).await?;
+    }
+    Ok(frame)
 }
 
-async fn pass(from: &mut Channel, to: &mut Channel, count: usize) -> Result<(), Side> {
-    let mut left = count;
-    while left > 0 {
-        if from.input().is_empty() {
-            from.fill().await.map_err(Side::From)?;
-        }
-        let part = from.input().len().min(left);
-        let bytes = from.input().get(..part).unwrap_or_default();
-        to.write(bytes).await.map_err(|e| Side::To(e.into()))?;
-        from.consume(part);
-        left -= part;
+/// Reads until `count` bytes are there. Safe to cancel.
+pub(crate) async fn fill_to(
+    client: &mut Channel,
+    count: usize,
+    stalled: Duration,
+) -> Result<(), PacketError> {
+    while client.input().len() < count {
+        let silent = |_| io::Error::from(io::ErrorKind::TimedOut);
+        tokio::time::timeout(stalled, client.fill())
+            .await
+            .map_err(silent)??;
     }
     Ok(())
 }
 
-/// Passes a command of several frames on. When the server stops taking it (too large: it answers and
-/// closes), the rest is read from the client and dropped. The sequence number of its last frame.
-pub(crate) async fn command(
-    client: &mut Channel,
-    server: &mut ServerConnection,
-) -> Result<u8, PacketError> {
-    let mut taken = true;
-    loop {
-        let frame = client.frame().await?;
-        let mut left = HEADER + frame.length;
-        while left > 0 {
-            if client.input().is_empty() {
-                client.fill().await?;
-            }
-            let part = client.input().len().min(left);
-            let bytes = client.input().get(..part).unwrap_or_default();
-            taken = taken && server.channel.write(bytes).await.is_ok();
-            client.consume(part);
-            left -= part;
-        }
-        if !frame.continues() {
-            return Ok(frame.sequence);
-        }
-    }
+async fn head(client: &mut Channel, stalled: Duration) -> Result<Frame, PacketError> {
+    fill_to(client, HEADER, stalled).await?;
+    client.frame().await
 }
 
-/// Reads a command of several frames and drops it. The sequence number of its last frame.
-pub(crate) async fn discard(client: &mut Channel) -> Result<u8, PacketError> {
+/// What there is of the next `left` bytes, read if need be; not consumed.
+async fn some(client: &mut Channel, left: usize, stalled: Duration) -> Result<&[u8], PacketError> {
+    fill_to(client, 1, stalled).await?;
+    let part = client.input().len().min(left);
+    Ok(client.input().get(..part).unwrap_or_default())
+}
+
+/// Passes a command of several frames on, if there is somebody to take it. When the server stops taking
+/// it (too large: it answers and closes), the rest is read from the client and dropped. The sequence
+/// number of its last frame.
+pub(crate) async fn command(
+    client: &mut Channel,
+    mut server: Option<&mut ServerConnection>,
+    stalled: Duration,
+) -> Result<u8, PacketError> {
+    let mut length = 0;
     loop {
-        let frame = client.frame().await?;
+        let frame = head(client, stalled).await?;
+        length += frame.length;
+        if length > COMMAND {
+            return Err(PacketError::TooLong { limit: COMMAND });
+        }
         let mut left = HEADER + frame.length;
         while left > 0 {
-            if client.input().is_empty() {
-                client.fill().await?;
+            let bytes = some(client, left, stalled).await?;
+            let part = bytes.len();
+            if let Some(taking) = server.take()
+                && taking.channel.write(bytes).await.is_ok()
+            {
+                server = Some(taking);
             }
-            let part = client.input().len().min(left);
             client.consume(part);
             left -= part;
         }

@@ -55,6 +55,22 @@ pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missin
     }
 }
 
+/// Can a connection that `has` this be made what `wants` says without a reset, and how much is to be sent
+/// for it? Less is better; 0: nothing.
+pub(crate) fn distance(wants: &Settings, has: &Settings) -> Option<usize> {
+    let alone = has.variables.contains_key(COLLATION) && !has.variables.contains_key(CHARSET);
+    if alone && !wants.variables.contains_key(COLLATION) {
+        return None;
+    }
+    match missing(wants, has, true) {
+        Missing::Nothing => Some(0),
+        Missing::Send { set, schema } => {
+            Some(usize::from(set.is_some()) + usize::from(schema.is_some()))
+        }
+        Missing::Unwanted => None,
+    }
+}
+
 /// In alphabetical order, so that the character set comes before its collation.
 fn differing<'a>(wants: &'a Settings, has: &Settings) -> BTreeMap<&'a str, &'a str> {
     let same_pair = [CHARSET, COLLATION]

@@ -260,10 +260,12 @@ pub(crate) fn decide<'a>(
 
 /// Is it the connection to the replica that knows what is asked about an earlier statement?
 fn is_about_replica(state: &SessionState, class: &Class) -> bool {
-    match class.found_rows {
-        // Its answer would say that no transaction is open.
-        true => state.counted == Last::Replica && !state.in_transaction() && state.autocommit(),
-        false => state.last == Last::Replica,
+    // Its answer would say that no transaction is open.
+    let outside = !state.in_transaction() && state.autocommit();
+    match (class.found_rows, class.warnings) {
+        (true, _) => state.counted == Last::Replica && outside,
+        (false, true) => state.listed.on == Last::Replica && outside,
+        (false, false) => state.last == Last::Replica,
     }
 }
 
@@ -482,19 +484,25 @@ mod tests {
 
     #[test]
     fn what_asks_about_the_last_statement_follows_it() {
-        let (servers, class) = (servers(), classify(b"SHOW WARNINGS"));
+        let servers = servers();
+        let warnings = classify(b"SHOW WARNINGS");
+        let rows = classify(b"SELECT ROW_COUNT()");
         let two = name("db-2");
         let choice = Choice {
             current: Some(&two),
             ..CHOICE
         };
         let mut state = session();
-        let mut to = |last| {
-            state.last = last;
-            decide(&state, &class, &servers, RULES, choice).to
-        };
-        assert_eq!(to(Last::Primary), To::Primary);
-        assert_eq!(to(Last::Replica), To::LastReplica);
+        let to = |state: &SessionState, class| decide(state, class, &servers, RULES, choice).to;
+        state.last = Last::Replica;
+        assert_eq!(to(&state, &rows), To::LastReplica);
+        // It used no table, and had no warnings: those of the statement before are the session's.
+        assert_eq!(to(&state, &warnings), To::Primary);
+        (state.last, state.listed.on) = (Last::Primary, Last::Replica);
+        assert_eq!(to(&state, &rows), To::Primary);
+        assert_eq!(to(&state, &warnings), To::LastReplica);
+        state.status |= IN_TRANSACTION;
+        assert_eq!(to(&state, &warnings), To::Primary);
     }
 
     fn in_mode(mode: SqlMode, state: &SessionState, sql: &str) -> (&'static str, Because) {

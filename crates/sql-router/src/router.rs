@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::digests::Digests;
 use crate::known::Known;
+pub use crate::limits::Patience;
 use crate::limits::THREADS_AT_LEAST;
 use crate::metrics::{self, Counts};
 use crate::sessions::Sessions;
@@ -19,6 +20,7 @@ use crate::slow::SlowLog;
 use crate::snapshot::{Snapshot, Statistics, Status};
 use crate::statistics;
 use crate::tls::Tls;
+use crate::visitors::Floor;
 use crate::worker::{self, Parts};
 
 /// A running router.
@@ -28,6 +30,7 @@ pub struct Router {
     counts: Vec<Arc<Counts>>,
     digests: Vec<Arc<Digests>>,
     sessions: Arc<Sessions>,
+    pub(crate) floor: Arc<Floor>,
     draining: watch::Sender<bool>,
 }
 
@@ -44,15 +47,16 @@ impl Router {
         snapshot: &Shared<Snapshot>,
         threads: usize,
     ) -> std::io::Result<Self> {
-        Self::start_with(listeners, &[], snapshot, threads)
+        Self::start_with(listeners, &[], snapshot, threads, Patience::default())
     }
 
-    /// The same, and from unix sockets.
+    /// The same, also from unix sockets, and with another patience.
     pub fn start_with(
         listeners: &[TcpListener],
         sockets: &[UnixListener],
         snapshot: &Shared<Snapshot>,
         threads: usize,
+        patience: Patience,
     ) -> std::io::Result<Self> {
         let (tls, known) = (Arc::<Tls>::default(), Arc::<Known>::default());
         let (draining, receiver) = watch::channel(false);
@@ -62,6 +66,7 @@ impl Router {
             counts: Vec::new(),
             digests: Vec::new(),
             sessions: Arc::default(),
+            floor: Arc::default(),
             draining,
         };
         for index in 0..threads.max(1) {
@@ -88,9 +93,11 @@ impl Router {
                 tls: Arc::clone(&tls),
                 known: Arc::clone(&known),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
+                floor: Arc::clone(&router.floor),
                 sockets: sockets.collect::<std::io::Result<Vec<_>>>()?,
                 draining: receiver.clone(),
                 threads: threads.max(1),
+                patience,
             };
             router.threads.push(thread(index, parts)?);
         }

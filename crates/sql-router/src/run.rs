@@ -9,9 +9,10 @@ use process::snapshot::Shared;
 use telemetry::Severity;
 
 use crate::explain;
-use crate::router::{self, Router};
+use crate::router::{self, Patience, Router};
 use crate::snapshot::{Question, Snapshot};
 use crate::tls;
+use crate::visitors::Visitors;
 
 /// What the agent calls the listening socket.
 const SOCKET: &str = "sql";
@@ -52,7 +53,13 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
             Order::Snapshot { version, value } => {
                 tls::check(&value).map_err(RunError::Tls)?;
                 let shared = Shared::new(*value);
-                let router = Router::start_with(&listeners, &sockets, &shared, router::threads())?;
+                let router = Router::start_with(
+                    &listeners,
+                    &sockets,
+                    &shared,
+                    router::threads(),
+                    Patience::default(),
+                )?;
                 control.accepted(version).await;
                 control.ready().await;
                 break (router, shared);
@@ -64,12 +71,17 @@ async fn control(mut inherited: Inherited) -> Result<(), RunError> {
         }
     };
     let voice = control.voice();
+    let mut visitors = Visitors::default();
+    visitors.follow(&shared, &router.floor);
     let mut parent = true;
     // The main thread has nothing to do without a parent; its threads go on.
     while parent {
         match control.next().await {
             Order::Snapshot { version, value } => match replace(&shared, *value, &voice) {
-                Ok(()) => control.accepted(version).await,
+                Ok(()) => {
+                    visitors.follow(&shared, &router.floor);
+                    control.accepted(version).await;
+                }
                 Err(why) => control.refused(version, why).await,
             },
             Order::Question { id, value } => {
@@ -165,8 +177,8 @@ mod tests {
             let text = format!(
                 r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,
                 "causal_wait":1,"hold":1,"max_lag":1,
-                "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}}}},
-                "servers":{{"generation":{generation},"primary":null,"replicas":[]}},
+                "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}},"user_sessions":{{}}}},
+                "visitors":null,"servers":{{"generation":{generation},"primary":null,"replicas":[]}},
                 "service_user":"s","service_password_file":"/p","slow_log":"/l"}}"#
             );
             serde_json::from_str(&text).unwrap()

@@ -1,7 +1,7 @@
 //! One connection to a database server: logged in as the client's user, with what its session has,
 //! and the router's own questions over it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use site::name::MemberName;
 use tokio::net::TcpStream;
 
 use crate::limits::{CONNECT, OWN_ANSWER};
-use crate::prepared::OnServer;
+use crate::prepared::{OnServer, Spare};
 use crate::slots::Slot;
 use crate::state::Settings;
 
@@ -50,6 +50,9 @@ pub(crate) const CARRIED: Capabilities = FOUND_ROWS
     | PS_MULTI_RESULTS
     | EXPIRED_PASSWORDS
     | DEPRECATE_EOF;
+
+/// Makes `FOUND_ROWS()` nothing.
+pub(crate) const COUNT_NOTHING: &str = "SELECT 1 LIMIT 0";
 
 /// Whom a server connection speaks for.
 #[derive(Debug, Clone)]
@@ -110,6 +113,28 @@ impl From<std::io::Error> for AskError {
     }
 }
 
+/// What a connection knows of those who had it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nothing: as after a login.
+    Clean,
+    /// Another session of the same user had it. Nothing of it is there but `has`, `spare`, its
+    /// `LAST_INSERT_ID()`, and what only a statement that looks back can ask for.
+    Left { insert_id: u64 },
+    /// Something that is not known, or not to be undone: only a reset makes it another's.
+    Unknown,
+}
+
+impl Past {
+    /// `LAST_INSERT_ID()` there.
+    pub(crate) fn insert_id(self) -> u64 {
+        match self {
+            Self::Left { insert_id } => insert_id,
+            Self::Clean | Self::Unknown => 0,
+        }
+    }
+}
+
 /// A logged-in connection.
 #[derive(Debug)]
 pub(crate) struct ServerConnection {
@@ -129,10 +154,20 @@ pub(crate) struct ServerConnection {
     pub(crate) has: Settings,
     /// The server reports what changes.
     pub(crate) tracked: bool,
+    /// It is what its session wants it to be.
+    pub(crate) ready: bool,
+    /// Of the sessions before.
+    pub(crate) past: Past,
+    /// Its session has run a statement on it.
+    pub(crate) used: bool,
+    /// Something was run on it whose traces are not known, or that left warnings.
+    pub(crate) tainted: bool,
     /// What this replica is known to have.
     pub(crate) reached: Position,
     /// By the client's id.
-    pub(crate) prepared: HashMap<u32, OnServer>,
+    pub(crate) prepared: BTreeMap<u32, OnServer>,
+    /// Prepared by sessions that had it before, and of nobody now.
+    pub(crate) spare: Vec<Spare>,
     /// Its place among the thread's connections to this server.
     pub(crate) slot: Slot,
 }
@@ -145,10 +180,10 @@ impl ServerConnection {
         schema: Option<&str>,
         serial: u64,
         slot: Slot,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Box<Self>, OpenError> {
         let opening = log_in(target, who, schema, serial, slot);
         match tokio::time::timeout(CONNECT, opening).await {
-            Ok(opened) => opened,
+            Ok(opened) => opened.map(Box::new),
             Err(_) => Err(target.unreachable(format!("no answer in {} s", CONNECT.as_secs()))),
         }
     }
@@ -159,27 +194,38 @@ impl ServerConnection {
 
     /// A statement of the router's own; its first row, if it has one.
     pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, AskError> {
+        self.ask_with_collation(sql).await.map(|(row, _)| row)
+    }
+
+    /// The same, with the number of the collation that its first column is sent in.
+    pub(crate) async fn ask_with_collation(
+        &mut self,
+        sql: &str,
+    ) -> Result<(Vec<Option<String>>, u16), AskError> {
         let mut out = Vec::with_capacity(sql.len() + 5);
         command::put(&mut out, Command::Query, sql.as_bytes());
         self.channel.write(&out).await?;
         self.first_row().await
     }
 
-    async fn first_row(&mut self) -> Result<Vec<Option<String>>, AskError> {
+    async fn first_row(&mut self) -> Result<(Vec<Option<String>>, u16), AskError> {
         let head = self.own_packet().await?;
         let count = match head.first() {
-            Some(0x00) => return Ok(Vec::new()),
+            Some(0x00) => return Ok((Vec::new(), 0)),
             _ => Reader::new(&head).lenenc().unwrap_or(0),
         };
         let definitions = count + u64::from(!self.deprecate_eof());
+        let mut sent_in = None;
         for _ in 0..definitions {
-            self.own_packet().await?;
+            let definition = self.own_packet().await?;
+            sent_in.get_or_insert_with(|| collation(&definition));
         }
         let mut first = None;
         loop {
             let row = self.own_packet().await?;
             if row.first() == Some(&0xfe) {
-                return Ok(first.unwrap_or_default());
+                let sent_in = sent_in.flatten().unwrap_or(0);
+                return Ok((first.unwrap_or_default(), sent_in));
             }
             first.get_or_insert_with(|| values(&row));
         }
@@ -212,15 +258,22 @@ impl ServerConnection {
         Ok(reached)
     }
 
-    /// COM_RESET_CONNECTION: as after the login, except for the schema.
+    /// COM_RESET_CONNECTION: as after the login, except for the schema. `FOUND_ROWS()` outlasts it (measured).
     pub(crate) async fn reset(&mut self) -> Result<(), AskError> {
         self.tracked = false;
+        self.ready = false;
+        self.past = Past::Clean;
+        self.used = false;
+        self.tainted = false;
         self.has.variables.clear();
         self.prepared.clear();
+        self.spare.clear();
         let mut out = Vec::new();
         command::put(&mut out, Command::ResetConnection, &[]);
+        command::put(&mut out, Command::Query, COUNT_NOTHING.as_bytes());
         self.channel.write(&out).await?;
-        self.own_packet().await.map(drop)
+        self.own_packet().await?;
+        self.first_row().await.map(drop)
     }
 
     /// `USE`, without its quoting.
@@ -267,6 +320,16 @@ impl ServerConnection {
             None => AskError::Broken("an answer that makes no sense".to_owned()),
         }
     }
+}
+
+/// Of a column's definition: six names, the length of what follows, the collation.
+fn collation(definition: &[u8]) -> Option<u16> {
+    let mut reader = Reader::new(definition);
+    for _ in 0..6 {
+        reader.lenenc_bytes()?;
+    }
+    reader.lenenc()?;
+    reader.u16()
 }
 
 fn values(row: &[u8]) -> Vec<Option<String>> {
@@ -341,8 +404,13 @@ async fn log_in(
             ..Settings::default()
         },
         tracked: false,
+        ready: false,
+        past: Past::Clean,
+        used: false,
+        tainted: false,
         reached: Position::default(),
-        prepared: HashMap::new(),
+        prepared: BTreeMap::new(),
+        spare: Vec::new(),
         slot,
     })
 }

@@ -50,8 +50,8 @@ struct Session {
     /// The status word of a new connection.
     first_status: u16,
     state: SessionState,
-    primary: Option<ServerConnection>,
-    replica: Option<ServerConnection>,
+    primary: Option<Box<ServerConnection>>,
+    replica: Option<Box<ServerConnection>>,
     statements: Statements,
     /// What the last statement left on its connection.
     left: Left,
@@ -61,6 +61,8 @@ struct Session {
     keeps: bool,
     /// Somebody asks for a connection of this session.
     please: Rc<Notify>,
+    /// Which floor of the visitors is in `state.seen`.
+    floor: u64,
     /// When a replica last did not have in time what the session had seen.
     behind: Option<Instant>,
     /// The command being answered, head included; empty while one of several frames passes by.
@@ -133,6 +135,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         idle: Instant::now(),
         keeps: false,
         please: Rc::default(),
+        floor: 0,
         behind: None,
         command: Vec::new(),
         sequence: 0,
@@ -148,9 +151,15 @@ impl Session {
     async fn run(&mut self) {
         while let Some(frame) = self.next_frame().await {
             let begun = Instant::now();
-            let answered = match frame.continues() {
-                true => self.long(frame).await,
-                false => self.whole(frame).await,
+            let answered = match (frame.sequence, frame.continues()) {
+                (0, true) => self.long(frame).await,
+                (0, false) => self.whole(frame).await,
+                // Whose packets are they then? A server gives up here too.
+                (sequence, _) => {
+                    self.sequence = sequence;
+                    let what = reply::err(error_code::OUT_OF_ORDER, "Got packets out of order");
+                    Err(Trouble::SayAndEnd(what))
+                }
             };
             match answered {
                 Ok(Flow::On) => self.record(begun.elapsed()),
@@ -171,8 +180,8 @@ impl Session {
         }
     }
 
-    /// The head of the next command; none when the session is over. Who waits for his client parts with
-    /// his connections when others need them.
+    /// The head of the next command, which is there whole if it is of one frame; none when the session is
+    /// over. Who waits for his client parts with his connections when others need them.
     async fn next_frame(&mut self) -> Option<Frame> {
         let may_end = !self.state.in_transaction();
         (self.idle, self.keeps) = (Instant::now(), false);
@@ -182,7 +191,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.ticket.doomed.notified() => return None,
-                frame = self.client.frame() => match frame {
+                frame = relay::arrival(&mut self.client, worker.patience.stalled) => match frame {
                     Ok(frame) => return Some(frame),
                     Err(e) => {
                         tracing::trace!("client {}: {e}", self.peer);
@@ -195,6 +204,18 @@ impl Session {
             drop(rest);
             self.part().await;
         }
+    }
+
+    /// More of a command that has begun to come.
+    async fn fill_to(&mut self, count: usize) -> Result<(), Trouble> {
+        let stalled = self.worker.patience.stalled;
+        Ok(relay::fill_to(&mut self.client, count, stalled).await?)
+    }
+
+    /// Reads a long command and drops it. The sequence number of its last frame.
+    async fn discard(&mut self) -> Result<u8, Trouble> {
+        let stalled = self.worker.patience.stalled;
+        Ok(relay::command(&mut self.client, None, stalled).await?)
     }
 
     /// Gives back what one large command took.
@@ -247,7 +268,6 @@ impl Session {
     /// A command of one frame: taken whole.
     async fn whole(&mut self, frame: Frame) -> Result<Flow, Trouble> {
         let length = HEADER + frame.length;
-        self.client.fill_to(length).await?;
         self.command.clear();
         let bytes = self.client.input().get(..length).unwrap_or_default();
         self.command.extend_from_slice(bytes);
@@ -282,14 +302,14 @@ impl Session {
     async fn long(&mut self, frame: Frame) -> Result<Flow, Trouble> {
         self.command.clear();
         self.sequence = frame.sequence;
-        self.client.fill_to(HEADER + 1).await?;
+        self.fill_to(HEADER + 1).await?;
         let command = Command::from_byte(self.client.input().get(HEADER).copied().unwrap_or(0));
         match command {
             Command::Query => self.long_query().await,
             Command::StmtExecute => self.long_execute().await,
             Command::StmtSendLongData => self.long_long_data().await,
             _ => {
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 let what = "this command is larger than 16 MiB";
                 Err(say(error_code::PACKET_TOO_LARGE, what))
             }

@@ -89,6 +89,21 @@ impl Ticket {
         &self.sessions
     }
 
+    /// It is this user's from now on, unless he has `limit` others.
+    pub(crate) fn claim(&self, user: &str, limit: Option<u32>) -> bool {
+        let mut book = self.sessions.book();
+        let of_user = |(id, entry): &(&u32, &Entry)| **id != self.id && entry.user == user;
+        let others = || book.open.iter().filter(of_user).count();
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        if limit.is_some_and(|limit| others() >= limit) {
+            return false;
+        }
+        if let Some(entry) = book.open.get_mut(&self.id) {
+            user.clone_into(&mut entry.user);
+        }
+        true
+    }
+
     /// Who it is and which threads work for it now.
     pub(crate) fn note(&self, user: &str, threads: Vec<Thread>) {
         if let Some(entry) = self.sessions.book().open.get_mut(&self.id) {
@@ -107,6 +122,19 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_may_have_a_bound_of_his_own() {
+        let sessions = Arc::new(Sessions::default());
+        let [first, second, third] = [(); 3].map(|()| sessions.begin(9).unwrap());
+        assert!(first.claim("app", Some(1)));
+        assert!(!second.claim("app", Some(1)));
+        assert!(second.claim("app", None) && third.claim("other", Some(1)));
+        // Who has one may have it again.
+        assert!(third.claim("other", Some(1)));
+        drop((first, second));
+        assert!(third.claim("app", Some(1)));
+    }
 
     #[test]
     fn sessions_are_bounded_and_found_by_their_id() {

@@ -22,6 +22,10 @@ struct Member {
 }
 
 impl Member {
+    fn is_wanted(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// Lets the first of those who wait look again.
     fn call(&self) {
         let mut waiting = self.waiting.borrow_mut();
@@ -36,6 +40,13 @@ impl Member {
 /// The right to one connection, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot(Rc<Member>);
+
+impl Slot {
+    /// Does somebody wait for a connection to its server?
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -79,8 +90,7 @@ impl Slots {
     /// Does somebody wait for a connection to `name`?
     pub(crate) fn is_wanted(&self, name: &MemberName) -> bool {
         let members = self.members.borrow();
-        let member = members.get(name);
-        member.is_some_and(|member| !member.waiting.borrow().is_empty())
+        members.get(name).is_some_and(|member| member.is_wanted())
     }
 
     /// Waits until there may be one: a slot, or a connection that was given back. Who was called and
@@ -119,7 +129,7 @@ impl Slots {
 
     /// A session that was asked cannot part with its connection: the next one is asked.
     pub(crate) fn decline(&self, slot: &Slot) {
-        if !slot.0.waiting.borrow().is_empty() {
+        if slot.is_wanted() {
             self.ask(&slot.0);
         }
     }

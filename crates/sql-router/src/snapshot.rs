@@ -14,6 +14,8 @@ use site::target::balancer::CertificateFiles;
 pub struct Snapshot {
     pub target: SqlRouterTarget,
     pub servers: Servers,
+    /// Socket at which web servers are answered; none when nobody reads for visitors.
+    pub visitors: Option<PathBuf>,
     /// Logs in to the members to read the users; may do nothing else.
     pub service_user: String,
     /// File (mode 0600) with the service user's password.

@@ -32,6 +32,16 @@ pub(crate) enum Last {
     },
     /// The same, of a statement that left more than that can be had again.
     Lost,
+    /// There was none.
+    Never,
+}
+
+/// What SHOW WARNINGS has to tell: a statement without tables and without warnings leaves it as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Where it is: `Primary`, `Replica` or, gone with its connection, `Lost`.
+    pub(crate) on: Last,
+    pub(crate) empty: bool,
 }
 
 /// What `LAST_INSERT_ID()` is on the connection to the primary.
@@ -73,9 +83,12 @@ pub(crate) struct SessionState {
     /// `SET TRANSACTION` waits for the next transaction.
     pub(crate) next_transaction_set: bool,
     pub(crate) unseen: Unseen,
+    /// A collation may have been set without a report.
+    pub(crate) recollated: bool,
     pub(crate) last: Last,
     /// Which one ran the last statement that had rows, what FOUND_ROWS() is about.
     pub(crate) counted: Last,
+    pub(crate) listed: Listed,
     /// `LAST_INSERT_ID()`, as far as it is known; a connection that is new to the session must be told.
     pub(crate) insert_id: InsertId,
     /// Something was set that is not carried to other connections and would be lost with this one.
@@ -99,8 +112,13 @@ impl SessionState {
             seen: Position::default(),
             next_transaction_set: false,
             unseen: Unseen::Nothing,
+            recollated: false,
             last: Last::Primary,
-            counted: Last::Primary,
+            counted: Last::Never,
+            listed: Listed {
+                on: Last::Never,
+                empty: true,
+            },
             insert_id: InsertId::Known(0),
             uncarried: false,
             read: None,
@@ -138,6 +156,14 @@ impl SessionState {
     /// session may ask for is `insert_id` then, and no more.
     pub(crate) fn parts_easily(&self) -> bool {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
+    }
+
+    /// The router asks something of its own there: FOUND_ROWS() is about that now, until rows of the
+    /// session's follow.
+    pub(crate) fn asked_over(&mut self, side: Last) {
+        if self.counted == side {
+            self.counted = Last::Lost;
+        }
     }
 
     /// It has read from this replica, which need not be copied each time.

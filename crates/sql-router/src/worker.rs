@@ -17,20 +17,22 @@ use tokio::task::JoinSet;
 
 use crate::digests::Digests;
 use crate::known::Known;
-use crate::limits::{AVOID, CONNECT, IDLE_AGE, SCHEMAS};
+use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
 use crate::listening::{Listener, Listening};
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
-use crate::server::{Identity, OpenError, ServerConnection, Target};
+use crate::server::{Identity, OpenError, Past, ServerConnection, Target};
 use crate::session;
 use crate::sessions::Sessions;
 use crate::slots::{Slot, Slots};
 use crate::slow::SlowLog;
 use crate::snapshot::Snapshot;
+use crate::state::Settings;
 use crate::statement::cache::{self, Cache};
 use crate::tls::Tls;
 use crate::users::Store;
+use crate::visitors::Floor;
 
 /// What a thread is given.
 #[derive(Debug)]
@@ -43,10 +45,12 @@ pub(crate) struct Parts {
     pub(crate) tls: Arc<Tls>,
     pub(crate) known: Arc<Known>,
     pub(crate) listeners: Vec<StdListener>,
+    pub(crate) floor: Arc<Floor>,
     pub(crate) sockets: Vec<StdUnixListener>,
     pub(crate) draining: watch::Receiver<bool>,
     /// Of the router: each has its share of the connections to servers.
     pub(crate) threads: usize,
+    pub(crate) patience: Patience,
 }
 
 /// What the sessions of one thread share.
@@ -61,9 +65,11 @@ pub(crate) struct Worker {
     pub(crate) known: Arc<Known>,
     pub(crate) users: Store,
     cache: RefCell<Cache>,
+    pub(crate) floor: Arc<Floor>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
     threads: usize,
+    pub(crate) patience: Patience,
     pool: RefCell<Pool>,
     /// Replicas that failed, and when.
     failed: RefCell<Vec<(MemberName, Instant)>>,
@@ -84,9 +90,11 @@ pub(crate) async fn run(parts: Parts) {
         tls: parts.tls,
         known: parts.known,
         cache: RefCell::default(),
+        floor: parts.floor,
         draining: parts.draining.clone(),
         slots: Slots::default(),
         threads: parts.threads,
+        patience: parts.patience,
         pool: RefCell::default(),
         failed: RefCell::default(),
         turn: Cell::new(0),
@@ -123,7 +131,7 @@ async fn accept(worker: Rc<Worker>, socket: Listening) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(worker.patience) => match accepted {
                 Ok((channel, peer)) => {
                     sessions.spawn_local(serve(Rc::clone(&worker), channel, peer));
                 }
@@ -176,18 +184,18 @@ impl Worker {
         failed.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// A connection to `member`: one from the pool, reset, or a new one; none when as many are in use as
+    /// A connection to `member`: one from the pool, or a new one; none when as many are in use as
     /// may be, or others wait already.
     pub(crate) async fn connect_now(
         &self,
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+        wants: &Settings,
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
         match self.slots.is_wanted(member) {
             true => Ok(None),
-            false => self.obtain(snapshot, member, who, schema).await,
+            false => self.obtain(snapshot, member, who, wants).await,
         }
     }
 
@@ -198,11 +206,11 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
+        wants: &Settings,
         patience: Duration,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let begun = Instant::now();
-        if let Some(connection) = self.connect_now(snapshot, member, who, schema).await? {
+        if let Some(connection) = self.connect_now(snapshot, member, who, wants).await? {
             return Ok(connection);
         }
         bump(&self.counts.waited);
@@ -214,7 +222,7 @@ impl Worker {
                 let (member, limit) = (member.clone(), self.share(snapshot));
                 return Err(OpenError::Busy { member, limit });
             }
-            if let Some(connection) = self.obtain(snapshot, member, who, schema).await? {
+            if let Some(connection) = self.obtain(snapshot, member, who, wants).await? {
                 return Ok(connection);
             }
             again = true;
@@ -232,10 +240,11 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-        schema: Option<&str>,
-    ) -> Result<Option<ServerConnection>, OpenError> {
+        wants: &Settings,
+    ) -> Result<Option<Box<ServerConnection>>, OpenError> {
+        let schema = wants.schema.as_deref();
         let kind = Kind::new(member, who, schema);
-        if let Some(connection) = self.pooled(snapshot, &kind).await {
+        if let Some(connection) = self.pooled(snapshot, &kind, wants).await {
             return Ok(Some(connection));
         }
         let limit = self.share(snapshot);
@@ -259,7 +268,7 @@ impl Worker {
         snapshot: &Snapshot,
         member: &MemberName,
         who: &Identity,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         if let Some(slot) = self.slots.take(member, usize::MAX) {
             return self.open(snapshot, member, who, None, slot).await;
         }
@@ -267,17 +276,27 @@ impl Worker {
         Err(OpenError::Busy { member, limit: 0 })
     }
 
-    async fn pooled(&self, snapshot: &Snapshot, kind: &Kind) -> Option<ServerConnection> {
+    async fn pooled(
+        &self,
+        snapshot: &Snapshot,
+        kind: &Kind,
+        wants: &Settings,
+    ) -> Option<Box<ServerConnection>> {
         let generation = snapshot.servers.generation;
         loop {
             let taken = self
                 .pool
                 .borrow_mut()
-                .take(kind, generation, Instant::now());
+                .take(kind, wants, generation, Instant::now());
             let mut pooled = taken?;
+            if pooled.past != Past::Unknown {
+                bump(&self.counts.servers_reused);
+                return Some(pooled);
+            }
             let reset = tokio::time::timeout(CONNECT, pooled.reset()).await;
             if matches!(reset, Ok(Ok(()))) {
                 bump(&self.counts.servers_reused);
+                bump(&self.counts.servers_reset);
                 return Some(pooled);
             }
         }
@@ -290,7 +309,7 @@ impl Worker {
         who: &Identity,
         schema: Option<&str>,
         slot: Slot,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let target = target(snapshot, member, &self.tls)?;
         let serial = self.serial.get();
         self.serial.set(serial + 1);
@@ -298,8 +317,16 @@ impl Worker {
         ServerConnection::open(&target, who, schema, serial, slot).await
     }
 
-    /// Takes back a connection that nothing is left on.
-    pub(crate) fn give_back(&self, who: &Identity, connection: ServerConnection) {
+    /// Takes back a connection that nothing is left on but `past`.
+    pub(crate) fn give_back(
+        &self,
+        who: &Identity,
+        mut connection: Box<ServerConnection>,
+        past: Past,
+    ) {
+        connection.past = past;
+        connection.ready = false;
+        connection.used = false;
         let member = connection.member.clone();
         let kept = self.pool.borrow_mut().give(who, connection, Instant::now());
         match kept {

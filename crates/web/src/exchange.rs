@@ -20,6 +20,7 @@ use crate::proxy::{self, Outgoing};
 use crate::range::{self, Selection};
 use crate::site_files::SiteFile;
 use crate::state::State;
+use crate::visitor::Visitor;
 use crate::worker::{View, Worker};
 
 /// How an exchange ended.
@@ -319,5 +320,9 @@ fn outgoing(
         },
         body_taken: whole.map_or(0, <[u8]>::len),
         upgrade: upgrade.map(str::to_owned),
+        visitor: state.signer.as_ref().map(|signer| Visitor {
+            seen: signer.seen(head.fields),
+            secure: trusted && head.fields.text("x-forwarded-proto") == Some("https"),
+        }),
     }
 }

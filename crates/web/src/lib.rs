@@ -24,5 +24,6 @@ pub mod range;
 
 mod instance;
 mod proxy;
+mod visitor;
 
 mod answer;

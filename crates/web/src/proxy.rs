@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::body::Framing;
 use http::client::{self, Times};
 use http::copy::Copy;
-use http::exchange::{self, Manner};
+use http::exchange::{self, Late, Manner};
 use http::head::traits::Traits;
 use http::limits::{LINGER, LINGER_BYTES};
 use http::retry::{Attempt, Verdict, is_harmless, verdict};
@@ -15,6 +15,7 @@ use http::{Fault, Kind, Phase, Side};
 use crate::answer;
 use crate::exchange::Outcome;
 use crate::instance;
+use crate::visitor::{Visit, Visitor};
 use crate::worker::{View, Worker};
 
 /// The status that says: nothing was done with this request, or nothing that cannot be done again.
@@ -32,6 +33,8 @@ pub(crate) struct Outgoing {
     /// Bytes of the body that `bytes` contains.
     pub(crate) body_taken: usize,
     pub(crate) upgrade: Option<String>,
+    /// When what he has seen goes with him.
+    pub(crate) visitor: Option<Visitor>,
 }
 
 /// Asks one ready instance after the other until one answers or no more may be asked.
@@ -49,6 +52,10 @@ pub(crate) async fn forward(
         .unwrap_or(u32::MAX)
         .max(1);
     let (mut tried, mut fresh) = (Vec::new(), false);
+    let visit = visit(worker, view, outgoing.visitor.as_ref());
+    if let Some(visit) = &visit {
+        visit.begin().await;
+    }
     loop {
         let turn = worker.turn.replace(worker.turn.get().wrapping_add(1));
         let Some(index) = instance::choose(&snapshot.instances, turn, &tried) else {
@@ -56,8 +63,13 @@ pub(crate) async fn forward(
             let text = "no instance of the app answers\n";
             return give_up(view, client, NOBODY, text, traits, &request).await;
         };
-        let upgrade = outgoing.upgrade.as_deref();
-        let asked = attempt(view, client, index, fresh, &mut request, traits, upgrade).await;
+        let way = Way {
+            index,
+            fresh,
+            upgrade: outgoing.upgrade.as_deref(),
+            visit: visit.as_ref(),
+        };
+        let asked = attempt(view, client, &mut request, traits, way).await;
         let (fault, reused) = match asked {
             Ok(outcome) => return outcome,
             Err(failed) => failed,
@@ -95,22 +107,46 @@ pub(crate) async fn forward(
     }
 }
 
+fn visit<'a>(
+    worker: &'a Worker,
+    view: &'a View,
+    visitor: Option<&'a Visitor>,
+) -> Option<Visit<'a>> {
+    let visitors = view.state.snapshot.visitors.as_ref()?;
+    Some(Visit {
+        link: &worker.link,
+        socket: &visitors.socket,
+        signer: view.state.signer.as_ref()?,
+        visitor: visitor?,
+    })
+}
+
+/// How an instance is asked.
+#[derive(Debug, Clone, Copy)]
+struct Way<'a> {
+    index: usize,
+    /// Over a new connection.
+    fresh: bool,
+    upgrade: Option<&'a str>,
+    visit: Option<&'a Visit<'a>>,
+}
+
 /// An error means that nothing was written to the client; with it, whether the connection was kept.
 async fn attempt(
     view: &View,
     client: &mut Connection,
-    index: usize,
-    fresh: bool,
     request: &mut Copy,
     traits: Traits,
-    upgrade: Option<&str>,
+    way: Way<'_>,
 ) -> Result<Outcome, (Fault, bool)> {
     let limits = &view.state.snapshot.target.limits;
-    let (Some(address), Some(pool)) = (view.state.addresses.get(index), view.pools.get(index))
-    else {
+    let (Some(address), Some(pool)) = (
+        view.state.addresses.get(way.index),
+        view.pools.get(way.index),
+    ) else {
         return Err((Fault::upstream(Phase::Connect, Kind::Closed), false));
     };
-    if fresh {
+    if way.fresh {
         // One kept connection was dead: its neighbours are no better.
         pool.clear();
     }
@@ -126,9 +162,10 @@ async fn attempt(
         idle_body: limits.idle_body,
     };
     let manner = Manner {
-        upgrade,
+        upgrade: way.upgrade,
         times,
         edit: None,
+        late: way.visit.map(|visit| visit as &dyn Late),
         own: false,
     };
     let relayed = exchange::converse(client, &mut upstream, request, traits, &manner).await;

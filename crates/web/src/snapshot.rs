@@ -17,6 +17,16 @@ pub struct Snapshot {
     /// Whether this server runs an app at all.
     pub has_app: bool,
     pub instances: Vec<Instance>,
+    /// What visitors have seen of the database goes with them.
+    pub visitors: Option<Visitors>,
+}
+
+/// The way to the SQL router that the app here uses, and the key of the visitors' cookies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Visitors {
+    pub socket: PathBuf,
+    pub cookie_key: PathBuf,
 }
 
 /// One process of the app on this server.

@@ -9,6 +9,7 @@ use http::client::Address;
 use crate::locate::{self, Paths};
 use crate::site_files::{self, SiteFile};
 use crate::snapshot::{Listen, Snapshot};
+use crate::visitor::Signer;
 
 /// Immutable.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
     pub(crate) paths: Arc<Paths<SiteFile>>,
     pub(crate) addresses: Vec<Address>,
+    /// When the app reads for visitors.
+    pub(crate) signer: Option<Signer>,
     files_of: Option<PathBuf>,
 }
 
@@ -47,6 +50,7 @@ impl State {
                 Listen::Port(address) => Address::Tcp(*address),
             });
         Ok(Self {
+            signer: snapshot.visitors.as_ref().map(Signer::load).transpose()?,
             addresses: addresses.collect(),
             paths,
             files_of: root,

@@ -18,6 +18,7 @@ use process::snapshot::Shared;
 
 use crate::exchange;
 use crate::state::State;
+use crate::visitor::Link;
 
 /// How often closed connections are removed from the pools.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
@@ -29,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     /// Whose turn it is among the instances.
     pub(crate) turn: Cell<usize>,
+    /// To the SQL router.
+    pub(crate) link: Link,
     shared: Shared<State>,
     view: RefCell<Rc<View>>,
     pools: RefCell<HashMap<Address, Rc<Pool>>>,
@@ -57,6 +60,7 @@ pub(crate) async fn run(parts: Parts) {
         watch: Watch::new(),
         counts: place.counts,
         turn: Cell::new(0),
+        link: Link::default(),
         shared: parts.shared,
         view: RefCell::new(Rc::new(View {
             state,

@@ -211,6 +211,7 @@ async fn start_balancers(running: &mut Running, local: Option<&Local>) -> Result
         local,
         running.ground.clone(),
         running.target.clone(),
+        &running.known,
     )?;
     let listeners = std::mem::take(&mut running.listeners);
     for listeners in listeners {

@@ -11,8 +11,8 @@ use monitor::status::{SiteStatus, State};
 use monitor::{Monitor, events::EventLog};
 use process::spawn::Spawner;
 use site::name::ServerName;
-use site::target::Target;
 use site::target::balancer::{Bind, CertificateFiles};
+use site::target::{ServerTarget, Target};
 use site::{Ground, Site};
 use telemetry::wall_clock::now_ms;
 use telemetry::{Event, Severity};
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app_side::{Instances, given};
-use crate::balancer_side::Balancers;
+use crate::balancer_side::{Balancers, COOKIE_KEY};
 use crate::known::{Known, locked};
 use crate::listeners::{self, Listeners};
 use crate::progress::Ready;
@@ -204,19 +204,24 @@ impl Running {
     /// Starts the task that tells each role of the others.
     pub(crate) fn wire(&mut self) {
         let known = Arc::clone(&self.known);
-        let target = self.target.clone();
-        let password = self
-            .secrets
-            .path(database::accounts::ROUTER_SECRET)
-            .unwrap_or_default();
-        let servers = target.servers.keys();
-        let slow_logs: BTreeMap<ServerName, PathBuf> = servers
-            .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
-            .collect();
-        let certificate = self.sql_certificate.clone();
+        let target = Arc::new(self.target.clone());
+        *locked(&known.target) = Some(Arc::clone(&target));
+        let secret = |name| self.secrets.path(name).unwrap_or_default();
+        let files = Files {
+            router_password: secret(database::accounts::ROUTER_SECRET),
+            cookie_key: secret(COOKIE_KEY),
+            slow_logs: target
+                .servers
+                .keys()
+                .map(|server| (server.clone(), self.state.log(server.as_str(), "sql-slow")))
+                .collect(),
+            runtime: self.state.runtime.clone(),
+            sql_certificate: self.sql_certificate.clone(),
+        };
         self.tasks.spawn(async move {
             loop {
-                wire_once(&known, &target, &password, &slow_logs, certificate.as_ref());
+                let now = locked(&known.target).clone();
+                wire_once(&known, now.as_deref().unwrap_or(&target), &files);
                 known.changed.notified().await;
             }
         });
@@ -324,37 +329,58 @@ async fn stop_roles(roles: &mut Vec<(ServerName, Keeper)>, role: &str) {
     while stopping.join_next().await.is_some() {}
 }
 
+/// Where things are that roles are told of.
+#[derive(Debug)]
+struct Files {
+    router_password: PathBuf,
+    cookie_key: PathBuf,
+    slow_logs: BTreeMap<ServerName, PathBuf>,
+    runtime: PathBuf,
+    /// None: routers offer no TLS, or a certificate of their own.
+    sql_certificate: Option<CertificateFiles>,
+}
+
+impl Files {
+    /// The socket between a server's web server and its SQL router, when it is of use.
+    fn visitors(&self, server: &ServerName, of: &ServerTarget) -> Option<PathBuf> {
+        let router = of.sql_router.as_ref()?;
+        let wanted = router.follows_visitors() && of.web.is_some();
+        wanted.then(|| self.runtime.join(format!("{server}-seen")))
+    }
+}
+
 /// Makes every snapshot anew and sends those that changed.
-fn wire_once(
-    known: &Known,
-    target: &Target,
-    password: &std::path::Path,
-    slow_logs: &BTreeMap<ServerName, PathBuf>,
-    certificate: Option<&CertificateFiles>,
-) {
+fn wire_once(known: &Known, target: &Target, files: &Files) {
     let release = locked(&known.release).clone().map(|(_, root)| root);
     let members = known.member_reports();
     for role in known.roles() {
         let Some(server) = target.servers.get(&role.server) else {
             continue;
         };
+        let visitors = files.visitors(&role.server, server);
         let value = match (role.role, &server.web, &server.sql_router) {
             ("web", Some(web), _) => {
                 let instances = known.instance_reports(&role.server);
                 let has_app = server.app.is_some();
-                serde_json::to_value(wiring::web(web, release.as_deref(), has_app, &instances))
+                let visitors = visitors.map(|socket| web::snapshot::Visitors {
+                    socket,
+                    cookie_key: files.cookie_key.clone(),
+                });
+                let release = release.as_deref();
+                serde_json::to_value(wiring::web(web, release, has_app, &instances, visitors))
             }
             ("sql-router", _, Some(router)) => {
-                let slow = slow_logs.get(&role.server).cloned().unwrap_or_default();
-                let password = password.to_owned();
-                let certificate = certificate.cloned();
-                serde_json::to_value(wiring::sql_router(
-                    router,
-                    &members,
-                    password,
-                    slow,
-                    certificate,
-                ))
+                let told = wiring::ForRouter {
+                    service_password_file: files.router_password.clone(),
+                    slow_log: files
+                        .slow_logs
+                        .get(&role.server)
+                        .cloned()
+                        .unwrap_or_default(),
+                    visitors,
+                    certificate: files.sql_certificate.clone(),
+                };
+                serde_json::to_value(wiring::sql_router(router, &members, told))
             }
             // Told by `balancer_side`.
             _ => continue,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use http::head::Fields;
 use site::target::balancer::ClientKey;
 
-use crate::cookie;
 use crate::hash::{Seed, keyed};
+use http::head::cookie;
 
 pub fn of(key: &ClientKey, client: IpAddr, fields: Fields<'_, '_>, seed: Seed) -> u64 {
     // A header's value must not be able to stand for an address.

@@ -16,8 +16,8 @@ use http::head::Fields;
 use site::target::balancer::{BackendTarget, HashKey};
 
 use super::{Ask, Choice, Fit, Look, Seat};
-use crate::cookie;
 use crate::hash::{mix, of_client, stable};
+use http::head::cookie;
 
 /// Points of the heaviest endpoint are between this and twice as many: with some 160 (ketama's number)
 /// shares differ by some 8 %.

@@ -1,6 +1,7 @@
 //! Heads: bytes ↔ request and response heads, strictly.
 
 pub mod address;
+pub mod cookie;
 pub mod fields;
 pub mod forwarded;
 pub mod parse;

@@ -145,6 +145,7 @@ impl Role {
             upgrade,
             times,
             edit: None,
+            late: None,
             own: false,
         };
         let relayed =

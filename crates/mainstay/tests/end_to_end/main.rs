@@ -19,4 +19,5 @@ mod operation;
 mod static_files;
 mod supervision;
 mod verbs;
+mod visitors;
 mod whole_site;

@@ -77,6 +77,20 @@ impl Position {
         other.0.iter().for_each(|gtid| self.advance(*gtid));
     }
 
+    /// What of it is at or before `other`: where it is beyond, `other`.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let nearer = |gtid: &Gtid| {
+            let there = other.0.iter().find(|at| at.domain == gtid.domain)?;
+            Some(*if there.sequence < gtid.sequence {
+                there
+            } else {
+                gtid
+            })
+        };
+        Self(self.0.iter().filter_map(nearer).collect())
+    }
+
     /// Is everything of `other` at or before this?
     pub fn contains(&self, other: &Self) -> bool {
         other.0.iter().all(|wanted| {

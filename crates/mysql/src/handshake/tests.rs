@@ -90,6 +90,26 @@ fn a_response_without_its_last_zero_and_with_attributes_is_understood() {
     assert!(FirstAnswer::parse(&response).is_ok());
 }
 
+#[test]
+fn a_switch_brings_the_challenge_of_its_plugin() {
+    let salted = AuthSwitch {
+        plugin: "caching_sha2_password".to_owned(),
+        salt: *b"abcdefghij1234567890",
+        nonce: None,
+    };
+    assert_eq!(AuthSwitch::parse(&salted.encode()), Ok(salted));
+    // client_ed25519's is 32 bytes long, and its first 20 are no salt of anybody's.
+    let signed = [b"\xfeclient_ed25519\0".as_slice(), &[9; 32]].concat();
+    let switch = AuthSwitch::parse(&signed).unwrap();
+    assert_eq!(switch.nonce, Some([9; 32]));
+    assert_eq!(
+        AuthSwitch::parse(b"\xfemysql_clear_password\0")
+            .unwrap()
+            .nonce,
+        None
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_parser_panic(bytes: Vec<u8>) {

@@ -23,6 +23,11 @@ const ROUTING: SqlRouting = SqlRouting {
     consistency: Consistency::Session,
 };
 
+/// Idle ones cost the router little and the database nothing: they share its connections.
+const SESSIONS: u32 = 1000;
+/// MariaDB's `max_connections` goes no further.
+const MOST: u32 = 100_000;
+
 /// MariaDB's longest name of a user ("Identifier Names"), in characters.
 const LONGEST_USER: usize = 128;
 
@@ -39,6 +44,9 @@ pub(super) fn resolve(
         return SqlRouter {
             routing: ROUTING,
             users: BTreeMap::new(),
+            sessions: SESSIONS,
+            connections: None,
+            user_sessions: BTreeMap::new(),
             slow: None,
             socket: None,
             certificate: None,
@@ -58,6 +66,9 @@ pub(super) fn resolve(
     SqlRouter {
         routing,
         users: users(section, routing, problems),
+        sessions: count("sessions", section.sessions.as_ref(), problems).unwrap_or(SESSIONS),
+        connections: count("connections", section.connections.as_ref(), problems),
+        user_sessions: user_sessions(section, problems),
         slow: slow(section, problems),
         socket: socket(section, problems),
         certificate: certificate(section, problems),
@@ -129,6 +140,26 @@ fn users(
         users.insert(name.value.clone(), routing);
     }
     users
+}
+
+fn user_sessions(section: &SqlRouterSection, problems: &mut Problems<'_>) -> BTreeMap<String, u32> {
+    let users = section.users.iter().flatten();
+    users
+        .filter_map(|(name, of)| {
+            let sessions = count("sessions", of.value.sessions.as_ref(), problems)?;
+            Some((name.value.clone(), sessions))
+        })
+        .collect()
+}
+
+/// At least one.
+fn count(name: &str, written: Option<&At<u32>>, problems: &mut Problems<'_>) -> Option<u32> {
+    let written = written?;
+    if !(1..=MOST).contains(&written.value) {
+        let what = format!("`{name}` must be from 1 to {MOST}, not {}", written.value);
+        problems.add(Code::BadValue, &written.span, what, format!("{name} = 100"));
+    }
+    Some(written.value)
 }
 
 fn slow(section: &SqlRouterSection, problems: &mut Problems<'_>) -> Option<SlowLog> {

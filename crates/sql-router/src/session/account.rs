@@ -12,7 +12,7 @@ use crate::limits::LOGIN;
 use crate::login::{self, Failed};
 use crate::prepared::Statements;
 use crate::proving::{self, Claim};
-use crate::server::AskError;
+use crate::server::{AskError, Past};
 use crate::sessions::{FIRST_ID, Thread};
 
 impl Session {
@@ -37,6 +37,7 @@ impl Session {
         };
         let worker = std::rc::Rc::clone(&self.worker);
         let key = self.prove(&change).await?;
+        login::claim(&worker, &self.ticket, &change.user).map_err(Trouble::SayAndEnd)?;
         self.release();
         self.statements = Statements::default();
         self.who.user = change.user;
@@ -123,7 +124,7 @@ impl Session {
             return Ok(());
         };
         match connection.ask(&format!("{before}{}", thread.id)).await {
-            Ok(_) => self.worker.give_back(&self.who, connection),
+            Ok(_) => self.worker.give_back(&self.who, connection, Past::Unknown),
             Err(AskError::Refused(error)) if error.code == error_code::NO_SUCH_THREAD.code => {}
             Err(AskError::Refused(error)) => return Err(Trouble::Say(login::refused(&error))),
             Err(AskError::Broken(why)) => tracing::debug!("kill: {why}"),

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
-use crate::relay::{Answer, Left};
-use crate::server::{AskError, OpenError, ServerConnection};
+use crate::metrics::bump;
+use crate::relay::{self, Answer, Left};
+use crate::server::{AskError, COUNT_NOTHING, OpenError, Past, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
-use crate::state::{InsertId, Last};
-use crate::statement::class::Class;
+use crate::state::{InsertId, Last, Listed};
+use crate::statement::class::{Class, Kind};
 use crate::worker::Worker;
 
 impl Session {
@@ -33,9 +34,12 @@ impl Session {
         if self.keeps || of.iter().all(Option::is_none) {
             return None;
         }
-        let wanted = |connection: &ServerConnection| worker.slots.is_wanted(&connection.member);
         // They wait already: without being asked.
-        if of.iter().flatten().any(|connection| wanted(connection)) {
+        if of
+            .iter()
+            .flatten()
+            .any(|connection| connection.slot.is_wanted())
+        {
             self.please.notify_one();
         }
         let slots = of.map(|connection| connection.map(|connection| &connection.slot));
@@ -45,27 +49,27 @@ impl Session {
     /// Gives up what others wait for, if that can be done.
     pub(super) async fn part(&mut self) {
         let worker = Rc::clone(&self.worker);
-        let wanted = |connection: &Option<ServerConnection>| {
-            let member = connection.as_ref().map(|connection| &connection.member);
-            member.is_some_and(|member| worker.slots.is_wanted(member))
+        let wanted = |connection: &Option<Box<ServerConnection>>| {
+            let connection = connection.as_ref();
+            connection.is_some_and(|connection| connection.slot.is_wanted())
         };
         if wanted(&self.replica)
             && self.may_forget(Last::Replica).await
             && let Some(replica) = self.replica.take()
         {
             self.forget(Last::Replica);
-            worker.give_back(&self.who, replica);
+            self.give_back(replica, Past::Left { insert_id: 0 });
         }
         if wanted(&self.primary)
             && self.may_forget(Last::Primary).await
-            && self.primary_is_spare().await
+            && let Some(past) = self.primary_is_spare().await
             && let Some(primary) = self.primary.take()
         {
             self.forget(Last::Primary);
-            worker.give_back(&self.who, primary);
+            self.give_back(primary, past);
         }
         for connection in [&self.primary, &self.replica].into_iter().flatten() {
-            if worker.slots.is_wanted(&connection.member) {
+            if connection.slot.is_wanted() {
                 self.keeps = true;
                 worker.slots.decline(&connection.slot);
             }
@@ -79,11 +83,9 @@ impl Session {
         snapshot: &Snapshot,
         member: &MemberName,
         patience: Duration,
-    ) -> Result<ServerConnection, OpenError> {
+    ) -> Result<Box<ServerConnection>, OpenError> {
         let worker = Rc::clone(&self.worker);
-        let schema = self.state.settings.schema.clone();
-        let schema = schema.as_deref();
-        let now = worker.connect_now(snapshot, member, &self.who, schema);
+        let now = worker.connect_now(snapshot, member, &self.who, &self.state.settings);
         if let Some(connection) = now.await? {
             return Ok(connection);
         }
@@ -91,16 +93,16 @@ impl Session {
         // last statement any more: the command at hand takes its place.
         if let Some(replica) = self.replica.take() {
             self.forget(Last::Replica);
-            worker.give_back(&self.who, replica);
+            self.give_back(replica, Past::Left { insert_id: 0 });
         }
-        if self.primary_is_spare().await
+        if let Some(past) = self.primary_is_spare().await
             && let Some(primary) = self.primary.take()
         {
             self.forget(Last::Primary);
-            worker.give_back(&self.who, primary);
+            self.give_back(primary, past);
         }
         worker
-            .connect(snapshot, member, &self.who, schema, patience)
+            .connect(snapshot, member, &self.who, &self.state.settings, patience)
             .await
     }
 
@@ -113,39 +115,106 @@ impl Session {
         tokio::select! {
             biased;
             // Its next command is here; what is read stays in the buffer.
-            _ = self.client.frame() => false,
+            _ = relay::arrival(&mut self.client, self.worker.patience.stalled) => false,
             () = tokio::time::sleep_until(until) => true,
         }
     }
 
     /// Whether nothing is on the connection to the primary that the session needs; what can be kept
-    /// without it is asked for.
-    async fn primary_is_spare(&mut self) -> bool {
-        let Some(primary) = &mut self.primary else {
-            return false;
+    /// without it is asked for. What is left on it then.
+    async fn primary_is_spare(&mut self) -> Option<Past> {
+        let primary = self.primary.as_ref()?;
+        if !self.leaves_nothing(primary) {
+            return None;
+        }
+        if !primary.ready {
+            return Some(primary.past);
+        }
+        let insert_id = match self.state.insert_id {
+            InsertId::Known(known) => known,
+            InsertId::Unknown => self.ask_insert_id().await?,
         };
+        Some(Past::Left { insert_id })
+    }
+
+    async fn ask_insert_id(&mut self) -> Option<u64> {
+        let primary = self.primary.as_mut()?;
+        let asking = primary.ask("SELECT LAST_INSERT_ID()");
+        let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+            // What was under way is unknown; the next statement opens another one.
+            self.lose_primary();
+            return None;
+        };
+        let value = row
+            .first()
+            .and_then(|value| value.as_deref()?.parse().ok())?;
+        self.state.insert_id = InsertId::Known(value);
+        Some(value)
+    }
+
+    /// Nothing is on this connection to the primary that the session needs but its `LAST_INSERT_ID()`.
+    pub(super) fn leaves_nothing(&self, primary: &ServerConnection) -> bool {
         let (serial, settings) = (primary.serial, &self.state.settings);
-        if !self.state.parts_easily() || self.statements.need(serial, settings) {
-            return false;
+        self.state.parts_easily() && !self.statements.need(serial, settings)
+    }
+
+    /// Gives a connection to those who wait, or to the pool. `past`: what is left on it as far as the
+    /// session's own state says.
+    pub(super) fn give_back(&self, mut connection: Box<ServerConnection>, past: Past) {
+        let kept = self
+            .statements
+            .part(&mut connection.prepared, &mut connection.spare);
+        let as_left = connection.tracked || past == Past::Clean;
+        let known = kept && as_left && !connection.tainted;
+        let past = if known { past } else { Past::Unknown };
+        self.worker.give_back(&self.who, connection, past);
+    }
+
+    /// Before a statement that looks back: what another session has left on the connection to the primary
+    /// goes, unless this session has put its own over it.
+    pub(super) async fn clean_past(&mut self, class: &Class) -> Result<(), Trouble> {
+        let Some(primary) = self.primary.as_ref() else {
+            return Ok(());
+        };
+        let foreign = class.looks_back && matches!(primary.past, Past::Left { .. });
+        // What a routine asks for first is what the statement before it did.
+        let own = primary.used && (class.kind == Kind::AboutLast || self.left == Left::More);
+        if !foreign || own || !self.leaves_nothing(primary) {
+            return Ok(());
         }
+        let used = primary.used;
         if self.state.insert_id == InsertId::Unknown {
-            let asking = primary.ask("SELECT LAST_INSERT_ID()");
-            let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
-                // What was under way is unknown; the next statement opens another one.
-                self.lose_primary();
-                return false;
-            };
-            let value = row.first().and_then(|value| value.as_deref()?.parse().ok());
-            let Some(value) = value else { return false };
-            self.state.insert_id = InsertId::Known(value);
+            self.ask_insert_id().await;
         }
-        true
+        let Some(primary) = self.primary.as_mut() else {
+            return self.ensure_primary().await;
+        };
+        match tokio::time::timeout(CONNECT, primary.reset()).await {
+            Ok(Ok(())) => bump(&self.worker.counts.servers_reset),
+            _ => self.lose_primary(),
+        }
+        if used {
+            self.forget(Last::Primary);
+        }
+        self.ensure_primary().await
     }
 
     /// This side ran the last statement.
-    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, counted: bool) {
+    pub(super) fn note_last(&mut self, last: Last, answer: &Answer, class: Option<&Class>) {
+        let counted = class.is_some_and(|class| class.counted);
+        if answer.warned || class.is_some_and(|class| class.clears) {
+            self.state.listed = Listed {
+                on: last,
+                empty: !answer.warned,
+            };
+        }
         self.state.last = last;
         self.left = answer.left;
+        if last == Last::Primary
+            && let Some(primary) = &mut self.primary
+        {
+            primary.used = true;
+        }
         if answer.has_rows && self.state.counted != last {
             self.state.counted = if counted { last } else { Last::Lost };
         }
@@ -169,6 +238,9 @@ impl Session {
         if self.state.counted == last {
             self.state.counted = Last::Lost;
         }
+        if self.state.listed.on == last {
+            self.state.listed.on = Last::Lost;
+        }
         if self.state.last == last {
             self.state.last = match self.left {
                 Left::Nothing => Last::Parted { rows: false },
@@ -183,26 +255,71 @@ impl Session {
         if class.found_rows {
             return match self.state.counted {
                 Last::Primary => Ok(()),
+                Last::Never => self.count_nothing().await,
                 Last::Replica | Last::Parted { .. } | Last::Lost => Err(forgotten()),
             };
         }
-        let rows = match self.state.last {
-            Last::Primary | Last::Replica => return Ok(()),
-            Last::Parted { rows } => rows,
-            Last::Lost => return Err(forgotten()),
-        };
+        if class.warnings {
+            return match self.state.listed {
+                Listed {
+                    on: Last::Primary, ..
+                } => Ok(()),
+                // What an earlier statement left there goes: this one uses a table, of a kind.
+                Listed { empty: true, .. } => self.make_again("SELECT 1 FROM (SELECT 1) x").await,
+                Listed { empty: false, .. } => Err(forgotten()),
+            };
+        }
+        self.check_counted(class, ask, Last::Primary)?;
+        match self.state.last {
+            Last::Primary | Last::Replica | Last::Never => Ok(()),
+            // `ROW_COUNT()` is -1 after rows, and 0 after this.
+            Last::Parted { rows: true } => self.make_again("SELECT 1").await,
+            Last::Parted { rows: false } => self.make_again("DO 0").await,
+            Last::Lost => Err(forgotten()),
+        }
+    }
+
+    /// Who asks for FOUND_ROWS() and for more must find both on this side.
+    pub(super) fn check_counted(
+        &mut self,
+        class: &Class,
+        ask: Ask,
+        side: Last,
+    ) -> Result<(), Trouble> {
+        let counted = self.state.counted;
+        if class.found_rows || counted == side || matches!(ask, Ask::Prepare(_)) {
+            return Ok(());
+        }
+        let fresh = |primary: &ServerConnection| primary.past == Past::Clean;
+        if counted == Last::Never && self.primary.as_deref().is_some_and(fresh) {
+            return Ok(());
+        }
         let prepared = match ask {
             Ask::Execute(id) => self.statements.get(id).map(|one| Rc::clone(&one.text)),
             Ask::Text | Ask::Prepare(_) => None,
         };
         let text = prepared.as_deref().unwrap_or_else(|| self.payload());
-        let asks_for_more = contains(text, b"found_rows");
-        let Some(primary) = self.primary.as_mut().filter(|_| !asks_for_more) else {
+        match contains(text, b"found_rows") {
+            true => Err(forgotten()),
+            false => Ok(()),
+        }
+    }
+
+    /// The session has had no rows, but another before it on this connection may have.
+    async fn count_nothing(&mut self) -> Result<(), Trouble> {
+        match self.primary {
+            Some(_) => self.make_again(COUNT_NOTHING).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the connection to the primary look as after such a statement.
+    async fn make_again(&mut self, statement: &str) -> Result<(), Trouble> {
+        let Some(primary) = self.primary.as_mut() else {
             return Err(forgotten());
         };
-        // `ROW_COUNT()` is -1 after rows, and 0 after this.
-        let again = if rows { "SELECT 1" } else { "DO 0" };
-        match primary.ask(again).await {
+        self.state.asked_over(Last::Primary);
+        match primary.ask(statement).await {
             Ok(_) => Ok(()),
             Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
             Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),

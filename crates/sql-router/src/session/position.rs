@@ -14,6 +14,7 @@ use super::Session;
 use crate::limits::CONNECT;
 use crate::route::Because;
 use crate::snapshot::Snapshot;
+use crate::state::Last;
 
 impl Session {
     /// Makes `state.seen` all that a read from `member` has to see.
@@ -23,9 +24,14 @@ impl Session {
         member: &MemberName,
         consistency: Consistency,
     ) -> Result<(), Because> {
+        if consistency == Consistency::Visitor
+            && let Some(floor) = self.worker.floor.newer(&mut self.floor)
+        {
+            self.state.seen.join(&floor);
+        }
         let covered = match consistency {
             Consistency::Eventual => true,
-            Consistency::Session => {
+            Consistency::Session | Consistency::Visitor => {
                 self.state.read.is_none() || self.state.reader() == Some(member)
             }
             Consistency::Strong => false,
@@ -65,6 +71,7 @@ impl Session {
             self.primary = Some(connected.ok()?);
             self.note_threads();
         }
+        self.state.asked_over(Last::Primary);
         let row = self.primary.as_mut()?.ask("SELECT @@gtid_binlog_pos").await;
         row.ok()?.first()?.as_deref()?.parse().ok()
     }

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use mysql::error_code;
+use mysql::execute;
 use mysql::packet::{self, HEADER};
 use mysql::reply::ErrPacket;
 use mysql::scan::Expect;
 
 use super::record::Statement;
-use super::statement::{Ask, Job};
+use super::statement::{Ask, Job, after};
 use super::{Flow, Session, Trouble, say};
 use crate::prepared::{self, OnServer, Reading};
-use crate::relay::{self, Answer};
+use crate::relay::Answer;
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
 use crate::statement::cache::Known;
@@ -74,14 +75,16 @@ impl Session {
         self.ensure_primary().await?;
         let taken = self.primary.as_ref().is_some_and(|primary| {
             let mut known = primary.prepared.values();
-            known.any(|on_server| on_server.id == id) || self.state.pins.has(Pins::PREPARED)
+            known.any(|on_server| on_server.id == id)
+                || primary.spare.iter().any(|spare| spare.id == id)
+                || self.state.pins.has(Pins::PREPARED)
         });
         set_id(&mut self.command, if taken { NOBODYS } else { id });
         self.pass_to_primary(expect).await
     }
 
     fn id(&self) -> u32 {
-        prepared::id_of(self.payload()).unwrap_or(0)
+        execute::id_of(self.payload()).unwrap_or(0)
     }
 
     /// COM_STMT_EXECUTE.
@@ -91,7 +94,7 @@ impl Session {
         let Some(statement) = self.statements.get(id) else {
             return self.pass_unknown(id, Expect::Results).await;
         };
-        let Some(execute) = prepared::parse_execute(payload, statement.parameters) else {
+        let Some(execute) = execute::parse(payload, statement.parameters) else {
             return Err(say(
                 error_code::MALFORMED_PACKET,
                 "Malformed communication packet",
@@ -117,17 +120,19 @@ impl Session {
             let what = "the connection that held this statement's long data was lost";
             return Err(say(error_code::SERVER_LOST, what));
         }
-        self.run_job(Job {
-            known,
-            ask: Ask::Execute(id),
-            forced,
-        })
-        .await?;
+        let releases = known.class.releases;
+        let answer = self
+            .run_job(Job {
+                known,
+                ask: Ask::Execute(id),
+                forced,
+            })
+            .await?;
         let serial = self.primary.as_ref().map(|primary| primary.serial);
         if let Some(statement) = self.statements.get(id) {
             statement.cursor_on = serial.filter(|_| cursor);
         }
-        Ok(Flow::On)
+        Ok(after(releases, &answer))
     }
 
     /// The statement's id on `server`, prepared there if it is not yet.
@@ -138,6 +143,12 @@ impl Session {
     ) -> Result<OnServer, AskError> {
         if let Some(known) = server.prepared.get(&id) {
             return Ok(*known);
+        }
+        if let Some(statement) = self.statements.get(id)
+            && let Some(spare) = prepared::take_spare(&mut server.spare, statement)
+        {
+            server.prepared.insert(id, spare);
+            return Ok(spare);
         }
         let now = Reading::of(&self.state.settings);
         let mut elsewhere = None;
@@ -191,12 +202,12 @@ impl Session {
         let parameters = statement.parameters;
         set_id(&mut self.command, on_server.id);
         let payload = self.command.get(HEADER..).unwrap_or_default();
-        let execute = prepared::parse_execute(payload, parameters);
+        let execute = execute::parse(payload, parameters);
         let untold = execute.filter(|execute| {
             execute.types.is_none() && on_server.binding != binding && !types.is_empty()
         });
         let told =
-            untold.and_then(|execute| prepared::with_types(payload, execute.types_at, &types));
+            untold.and_then(|execute| execute::with_types(payload, execute.types_at, &types));
         if let Some(known) = server.prepared.get_mut(&id) {
             known.binding = binding;
         }
@@ -228,7 +239,7 @@ impl Session {
     async fn primary_for_long_data(
         &mut self,
         id: u32,
-    ) -> Result<Option<ServerConnection>, Trouble> {
+    ) -> Result<Option<Box<ServerConnection>>, Trouble> {
         if self.statements.get(id).is_none() {
             return Ok(None);
         }
@@ -250,25 +261,25 @@ impl Session {
 
     /// The same, of 16 MiB and more.
     pub(super) async fn long_long_data(&mut self) -> Result<Flow, Trouble> {
-        self.client.fill_to(ID_AT + 4).await?;
+        self.fill_to(ID_AT + 4).await?;
         let head = self
             .client
             .input()
             .get(HEADER..ID_AT + 4)
             .unwrap_or_default();
-        let id = prepared::id_of(head).unwrap_or(0);
+        let id = execute::id_of(head).unwrap_or(0);
         let Some(mut primary) = self.primary_for_long_data(id).await? else {
-            relay::discard(&mut self.client).await?;
+            self.discard().await?;
             return Ok(Flow::On);
         };
         match self.on_server(&mut primary, id).await {
             Ok(on_server) => {
                 set_id(self.client.input_mut(), on_server.id);
-                relay::command(&mut self.client, &mut primary).await?;
+                self.pass_command(&mut primary).await?;
                 self.note_long_data(id, &primary, true);
             }
             Err(_) => {
-                relay::discard(&mut self.client).await?;
+                self.discard().await?;
             }
         }
         self.primary = Some(primary);
@@ -277,29 +288,28 @@ impl Session {
 
     /// COM_STMT_EXECUTE of 16 MiB and more: it streams by to the primary.
     pub(super) async fn long_execute(&mut self) -> Result<Flow, Trouble> {
-        self.client.fill_to(ID_AT + 4).await?;
+        self.fill_to(ID_AT + 4).await?;
         let head = self
             .client
             .input()
             .get(HEADER..ID_AT + 4)
             .unwrap_or_default();
-        let id = prepared::id_of(head).unwrap_or(0);
+        let id = execute::id_of(head).unwrap_or(0);
         let Some(parameters) = self
             .statements
             .get(id)
             .map(|statement| statement.parameters)
         else {
-            self.sequence = relay::discard(&mut self.client).await?;
+            self.sequence = self.discard().await?;
             return Err(Self::unknown(id, "EXECUTE"));
         };
-        self.client
-            .fill_to(HEADER + prepared::head_length(parameters))
+        self.fill_to(HEADER + execute::head_length(parameters))
             .await?;
         let mut primary = self.primary_for_long().await?;
         let on_server = match self.on_server(&mut primary, id).await {
             Ok(on_server) => on_server,
             Err(error) => {
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 return Err(match error {
                     AskError::Refused(error) => Trouble::Say(crate::login::refused(&error)),
                     AskError::Broken(why) => self.primary_broke(&primary, &why, false),
@@ -307,7 +317,7 @@ impl Session {
             }
         };
         let head = self.client.input().get(HEADER..).unwrap_or_default();
-        let execute = prepared::parse_execute(head, parameters);
+        let execute = execute::parse(head, parameters);
         let types = execute
             .and_then(|execute| execute.types)
             .map(<[u8]>::to_vec);
@@ -326,7 +336,7 @@ impl Session {
             // The types were told to another connection only, and there is no room to put them in.
             None if on_server.binding != statement.binding => {
                 self.primary = Some(primary);
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 let what =
                     "the statement's types were bound on a connection that is gone; bind again";
                 return Err(say(error_code::UNKNOWN_STATEMENT, what));

@@ -17,7 +17,7 @@ use crate::metrics::bump;
 use crate::relay::Left;
 use crate::restore::{self, Missing};
 use crate::route::Because;
-use crate::server::{AskError, OpenError, ServerConnection};
+use crate::server::{AskError, OpenError, Past, ServerConnection};
 use crate::sessions::Thread;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last, Settings, Unseen};
@@ -93,18 +93,25 @@ impl Session {
     /// Settles what is missing on a new connection to the primary. The inner error: it broke.
     async fn restore_primary(&mut self) -> Result<Result<(), String>, Trouble> {
         let wants = &self.state.settings;
-        let Some(primary) = self.primary.as_mut().filter(|primary| !primary.tracked) else {
+        let Some(primary) = self.primary.as_mut().filter(|primary| !primary.ready) else {
             return Ok(Ok(()));
         };
-        let restored = match (restore(primary, wants).await, self.state.insert_id) {
-            (Ok(()), InsertId::Known(id @ 1..)) => {
+        let id = match self.state.insert_id {
+            InsertId::Known(id) => id,
+            InsertId::Unknown => 0,
+        };
+        let restored = match restore(primary, wants).await {
+            Ok(()) if id != primary.past.insert_id() => {
                 let set = format!("SET last_insert_id={id}");
                 primary.ask(&set).await.map(drop)
             }
-            (restored, _) => restored,
+            restored => restored,
         };
         match restored {
-            Ok(()) => Ok(Ok(())),
+            Ok(()) => {
+                primary.ready = true;
+                Ok(Ok(()))
+            }
             Err(AskError::Refused(error)) => Err(Trouble::Say(refused(&error))),
             Err(AskError::Broken(why)) => Ok(Err(why)),
         }
@@ -154,6 +161,9 @@ impl Session {
             self.lose_replica();
             self.open_replica(snapshot, member).await?;
         }
+        if self.replica_is_ready(consistency) {
+            return Ok(());
+        }
         let prepared = self.prepare_replica(snapshot, consistency);
         // A replica that does not answer must not keep its readers.
         let limit = snapshot.target.causal_wait + CONNECT;
@@ -165,6 +175,16 @@ impl Session {
             self.drop_replica(member);
         }
         prepared
+    }
+
+    /// Nothing is to be sent to it, or waited for: mostly so.
+    fn replica_is_ready(&self, consistency: Consistency) -> bool {
+        self.replica.as_ref().is_some_and(|replica| {
+            replica.tracked
+                && replica.has == self.state.settings
+                && (consistency == Consistency::Eventual
+                    || replica.reached.contains(&self.state.seen))
+        })
     }
 
     async fn open_replica(
@@ -203,10 +223,10 @@ impl Session {
             Err(AskError::Refused(_)) => return Err(Because::ReplicaRefused),
             Err(AskError::Broken(_)) => return Err(Because::ReplicaFailed),
         }
-        let seen = &self.state.seen;
-        if consistency == Consistency::Eventual || replica.reached.contains(seen) {
+        if consistency == Consistency::Eventual || replica.reached.contains(&self.state.seen) {
             return Ok(());
         }
+        self.state.asked_over(Last::Replica);
         bump(&self.worker.counts.causal_waits);
         // A replica that was waited for in vain a moment ago is only asked, not waited for.
         let patient = self.behind.is_none_or(|behind| behind.elapsed() > AVOID);
@@ -215,7 +235,7 @@ impl Session {
         } else {
             Duration::ZERO
         };
-        match replica.reaches(seen, wait).await {
+        match replica.reaches(&self.state.seen, wait).await {
             Ok(true) => {
                 self.behind = None;
                 Ok(())
@@ -242,8 +262,9 @@ impl Session {
         let Some(primary) = self.primary.as_mut() else {
             return false;
         };
-        let asking = primary.ask("SELECT @@last_gtid, @@collation_connection");
-        let Ok(Ok(row)) = tokio::time::timeout(CONNECT, asking).await else {
+        self.state.asked_over(Last::Primary);
+        let asking = primary.ask_with_collation("SELECT @@last_gtid, @@collation_connection");
+        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -251,17 +272,27 @@ impl Session {
         };
         let mut values = row.iter().map(Option::as_deref);
         let (gtid, collation) = (values.next().flatten(), values.next().flatten());
-        absorb::asked(&mut self.state, &mut primary.has, gtid, collation);
+        // Another session may have written what is the last one here.
+        let own = primary.past == Past::Clean;
+        let gtid = gtid.filter(|_| own);
+        absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }
 
     /// Gives both connections back, or closes them when something is left on them.
     pub(super) fn release(&mut self) {
         if let Some(primary) = self.primary.take().filter(|_| !self.state.holds()) {
-            self.worker.give_back(&self.who, primary);
+            let past = match self.state.insert_id {
+                _ if !primary.ready => primary.past,
+                InsertId::Known(insert_id) if self.leaves_nothing(&primary) => {
+                    Past::Left { insert_id }
+                }
+                InsertId::Known(_) | InsertId::Unknown => Past::Unknown,
+            };
+            self.give_back(primary, past);
         }
         if let Some(replica) = self.replica.take() {
-            self.worker.give_back(&self.who, replica);
+            self.give_back(replica, Past::Left { insert_id: 0 });
         }
         self.note_threads();
     }

@@ -60,13 +60,15 @@ impl Session {
         {
             return self.kill(kill.id, &kill.before).await;
         }
-        self.run_job(Job {
-            known,
-            ask: Ask::Text,
-            forced: None,
-        })
-        .await?;
-        Ok(Flow::On)
+        let releases = known.class.releases;
+        let answer = self
+            .run_job(Job {
+                known,
+                ask: Ask::Text,
+                forced: None,
+            })
+            .await?;
+        Ok(after(releases, &answer))
     }
 
     /// Runs a statement where it belongs.
@@ -153,16 +155,19 @@ impl Session {
         routing: SqlRouting,
     ) -> Result<Result<Answer, Because>, Trouble> {
         // What asks about the last statement must find the connection as that left it.
-        if job.known.class.kind != Kind::AboutLast
-            && let Err(because) = self
-                .ensure_replica(snapshot, member, routing.consistency)
-                .await
+        if job.known.class.kind == Kind::AboutLast {
+            self.check_counted(&job.known.class, job.ask, Last::Replica)?;
+        } else if let Err(because) = self
+            .ensure_replica(snapshot, member, routing.consistency)
+            .await
         {
             return Ok(Err(because));
         }
         let Some(mut replica) = self.replica.take() else {
             return Ok(Err(Because::ReplicaFailed));
         };
+        // Its author says that it is a read, which is not known.
+        replica.tainted |= !matches!(job.known.class.kind, Kind::Read | Kind::AboutLast);
         match self.send(&mut replica, job).await {
             Ok(()) => {}
             Err(AskError::Refused(error)) => {
@@ -193,7 +198,7 @@ impl Session {
                 self.answered(&answer);
                 self.went(Destination::Replica, because);
                 self.state.has_read_from(member);
-                self.note_last(Last::Replica, &answer, job.known.class.counted);
+                self.note_last(Last::Replica, &answer, Some(&job.known.class));
                 Ok(Ok(answer))
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -209,6 +214,9 @@ impl Session {
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ensure_primary().await?;
+        if job.known.class.looks_back && !matches!(job.ask, Ask::Prepare(_)) {
+            self.clean_past(&job.known.class).await?;
+        }
         if job.known.class.kind == Kind::AboutLast && !matches!(job.ask, Ask::Prepare(_)) {
             self.remember_last(&job.known.class, job.ask).await?;
         }
@@ -237,7 +245,7 @@ impl Session {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
-                self.note_last(Last::Primary, &answer, job.known.class.counted);
+                self.note_last(Last::Primary, &answer, Some(&job.known.class));
                 if job.known.class.because == Reason::FoundRows {
                     self.left = Left::More;
                 }
@@ -259,6 +267,7 @@ impl Session {
             withholds,
             prepared_as,
             sequence: self.sequence.wrapping_add(1),
+            stalled: self.worker.patience.stalled,
         }
     }
 
@@ -285,7 +294,7 @@ impl Session {
     /// The answer to a command that the primary has got.
     pub(super) async fn finish_command(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         expect: Expect,
         class: Option<Class>,
     ) -> Result<Flow, Trouble> {
@@ -296,6 +305,7 @@ impl Session {
             withholds: false,
             prepared_as: 0,
             sequence: self.sequence.wrapping_add(1),
+            stalled: self.worker.patience.stalled,
         };
         let state = Some(&mut self.state);
         let client: &mut Channel = &mut self.client;
@@ -303,7 +313,7 @@ impl Session {
             Ok(answer) => {
                 self.answered(&answer);
                 self.primary = Some(primary);
-                self.note_last(Last::Primary, &answer, false);
+                self.note_last(Last::Primary, &answer, class.as_ref());
                 Ok(Flow::On)
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
@@ -322,13 +332,25 @@ impl Session {
         self.pass_long(primary, UNREAD).await
     }
 
+    /// Passes a command of several frames on. The sequence number of its last frame.
+    pub(super) async fn pass_command(
+        &mut self,
+        primary: &mut ServerConnection,
+    ) -> Result<u8, Trouble> {
+        let stalled = self.worker.patience.stalled;
+        Ok(relay::command(&mut self.client, Some(primary), stalled).await?)
+    }
+
     /// The primary for a command that streams by; when there is none, the command is read away.
-    pub(super) async fn primary_for_long(&mut self) -> Result<ServerConnection, Trouble> {
-        let ensured = self.ensure_primary().await;
+    pub(super) async fn primary_for_long(&mut self) -> Result<Box<ServerConnection>, Trouble> {
+        let ensured = match self.ensure_primary().await {
+            Ok(()) => self.clean_past(&UNREAD).await,
+            refused => refused,
+        };
         match (ensured, self.primary.take()) {
             (Ok(()), Some(primary)) => Ok(primary),
             (ensured, _) => {
-                self.sequence = relay::discard(&mut self.client).await?;
+                self.sequence = self.discard().await?;
                 ensured?;
                 Err(say(error_code::SHUTDOWN, "no primary"))
             }
@@ -337,13 +359,21 @@ impl Session {
 
     pub(super) async fn pass_long(
         &mut self,
-        mut primary: ServerConnection,
+        mut primary: Box<ServerConnection>,
         class: Class,
     ) -> Result<Flow, Trouble> {
         self.state.read = Some(Read::Primary);
-        self.sequence = relay::command(&mut self.client, &mut primary).await?;
+        self.sequence = self.pass_command(&mut primary).await?;
         self.finish_command(primary, Expect::Results, Some(class))
             .await
+    }
+}
+
+/// A session that was released ends, as its connection to the server does.
+pub(super) fn after(releases: bool, answer: &Answer) -> Flow {
+    match releases && answer.error.is_none() {
+        true => Flow::End,
+        false => Flow::On,
     }
 }
 
@@ -359,6 +389,10 @@ const UNREAD: Class = Class {
     non_ascii: true,
     counted: false,
     found_rows: false,
+    looks_back: true,
+    warnings: false,
+    clears: true,
     hint: None,
     may_be_read: false,
+    releases: false,
 };

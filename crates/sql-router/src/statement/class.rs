@@ -20,10 +20,19 @@ pub struct Class {
     pub counted: bool,
     /// Asks for `FOUND_ROWS()`, and reads nothing else.
     pub found_rows: bool,
+    /// Its answer may tell what was run on its connection before: `ROW_COUNT()`, `LASTVAL()`,
+    /// `@@last_gtid`, or a routine that asks for such. Not `LAST_INSERT_ID()`, which is kept in step.
+    pub looks_back: bool,
+    /// Asks for warnings, or how many there are.
+    pub warnings: bool,
+    /// It uses tables, as far as can be seen: the warnings of the statement before are gone.
+    pub clears: bool,
     pub hint: Option<Hint>,
     /// Not provably a read, but one if its author says so: nothing in it is known to write, to lock or
     /// to leave something behind.
     pub may_be_read: bool,
+    /// COMMIT RELEASE and its like: the server closes the connection behind its OK.
+    pub releases: bool,
 }
 
 impl Class {
@@ -92,6 +101,21 @@ impl Reason {
                 | Self::ServerState
                 | Self::FoundRows
                 | Self::ExecutableComment
+        )
+    }
+
+    /// May what was found ask for its connection's past? Calls are looked at one by one; a user variable
+    /// keeps its connection from all others.
+    pub(crate) fn looks_back(self) -> bool {
+        !matches!(
+            self,
+            Self::PlainRead
+                | Self::Writes
+                | Self::LockingRead
+                | Self::Into
+                | Self::UserVariable
+                | Self::Function
+                | Self::FoundRows
         )
     }
 

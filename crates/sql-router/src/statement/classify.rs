@@ -17,11 +17,15 @@ pub fn classify(text: &[u8]) -> Class {
     if memchr::memchr(b'\\', text).is_some() {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
+        class.clears &= other.clears;
         class.unreported |= other.unreported;
+        class.looks_back |= other.looks_back;
         class.may_be_read &= other.may_be_read;
+        class.releases |= other.releases;
         if class.kind != other.kind {
             class.kind = Kind::Other;
             class.because = Reason::Unreadable;
+            class.looks_back = true;
         }
     }
     class.non_ascii = !text.is_ascii();
@@ -54,11 +58,18 @@ struct Walk<'a> {
     barred: bool,
     pins: Pins,
     unreported: bool,
+    releases: bool,
     about_last: bool,
+    /// Asks for warnings.
+    warnings: bool,
+    /// FROM was met.
+    from: bool,
     /// Calls `FOUND_ROWS()`.
     found_rows: bool,
     /// Asks for more than that: of the last statement, or from a table.
     asks_more: bool,
+    /// May ask for something else of its connection's past.
+    looks_back: bool,
     before: Option<Token<'a>>,
     /// The one before `before`.
     earlier: Option<Token<'a>>,
@@ -74,6 +85,7 @@ impl<'a> Walk<'a> {
     fn object(&mut self, reason: Reason) {
         self.objection.get_or_insert(reason);
         self.barred |= !reason.may_be_read();
+        self.looks_back |= reason.looks_back();
     }
 
     fn pin(&mut self, pin: Pins) {
@@ -95,7 +107,11 @@ impl<'a> Walk<'a> {
             Token::Symbol(b';') => self.ended = self.verb.is_some() || self.ended,
             Token::Symbol(b'.') if self.in_variable => {}
             Token::UserVariable => self.user_variable(),
-            Token::SystemVariable => self.in_variable = true,
+            Token::SystemVariable => {
+                self.in_variable = true;
+                // What is set may be set to what is asked for.
+                self.looks_back |= self.verb == Some(Verb::Set);
+            }
             Token::Assign => {
                 self.object(Reason::UserVariable);
                 self.pin(Pins::USER_VARIABLE);
@@ -175,6 +191,11 @@ impl<'a> Walk<'a> {
             }
             Verb::Set if first && equals(word, &["role"]) => self.pin(Pins::ROLE),
             Verb::Set | Verb::SetStatement => self.sets(word),
+            Verb::Transaction if equals(word, &["release"]) => {
+                self.releases |= ["commit", "rollback", "work", "chain"]
+                    .iter()
+                    .any(|before| self.after(before));
+            }
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
@@ -213,7 +234,7 @@ impl<'a> Walk<'a> {
         } else if equals(word, &["current_role"]) {
             Reason::ServerState
         } else if equals(word, &["from"]) {
-            self.asks_more = true;
+            (self.asks_more, self.from) = (true, true);
             return;
         } else {
             return;
@@ -244,7 +265,7 @@ impl<'a> Walk<'a> {
         } else if tracking {
             self.sets(word);
         } else if equals(word, &["warning_count", "error_count"]) {
-            (self.about_last, self.asks_more) = (true, true);
+            (self.about_last, self.asks_more, self.warnings) = (true, true, true);
         } else if !is_safe_variable(word) {
             self.object(Reason::SystemVariable);
         }
@@ -268,7 +289,10 @@ impl<'a> Walk<'a> {
         match self.before {
             Some(Token::Word(word)) => self.call(word),
             // A quoted name is never a keyword and may be a stored function.
-            Some(Token::Name(_) | Token::DoubleQuoted(_)) => self.object(Reason::Function),
+            Some(Token::Name(_) | Token::DoubleQuoted(_)) => {
+                self.looks_back = true;
+                self.object(Reason::Function);
+            }
             _ => {}
         }
     }
@@ -294,6 +318,7 @@ impl<'a> Walk<'a> {
         if equals(word, &["get_lock"]) {
             self.pin(Pins::LOCK);
         }
+        self.looks_back |= qualified || !equals(word, &["last_insert_id"]);
         // Of this connection alone, or with an effect: no author can vouch for them.
         self.barred |= equals(
             word,
@@ -352,7 +377,31 @@ impl<'a> Walk<'a> {
             non_ascii: false,
             counted: verb == Verb::Select && self.objection != Some(Reason::MultiStatement),
             found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
+            looks_back: self.looks_back
+                || self.about_last
+                || !matches!(
+                    verb,
+                    Verb::Select
+                        | Verb::Describe
+                        | Verb::ShowSafe
+                        | Verb::Set
+                        | Verb::Use
+                        | Verb::Transaction
+                        | Verb::Create
+                        | Verb::Write
+                        | Verb::Define
+                ),
+            warnings: self.warnings || verb == Verb::ShowLast,
+            clears: match verb {
+                Verb::Select | Verb::SetStatement | Verb::Explain => self.from,
+                Verb::Describe | Verb::ShowSafe => true,
+                // SHOW CREATE DATABASE uses none.
+                Verb::Show | Verb::ShowOther => self.from,
+                Verb::Write | Verb::Create | Verb::Define => true,
+                _ => false,
+            },
             hint: None,
+            releases: self.releases,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }

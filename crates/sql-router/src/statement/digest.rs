@@ -13,10 +13,10 @@ const LONGEST: usize = 1 << 10;
 const READ: usize = 64 << 10;
 
 /// The digest of what has none.
-pub(crate) const UNREADABLE: &str = "(a text that can be read in two ways)";
+pub const UNREADABLE: &str = "(a text that can be read in two ways)";
 
 /// The digest of `text`.
-pub(crate) fn digest(text: &[u8]) -> String {
+pub fn digest(text: &[u8]) -> String {
     let head = text.get(..READ).unwrap_or(text);
     let cut = head.len() < text.len();
     let digest = read(head, cut, true);
@@ -30,6 +30,7 @@ pub(crate) fn digest(text: &[u8]) -> String {
 fn read(text: &[u8], cut: bool, backslash: bool) -> String {
     let mut lexer = Lexer::new(text, backslash);
     let mut out = Writer::default();
+    out.text.reserve(text.len().min(LONGEST) + 16);
     while let Some(token) = lexer.next() {
         out.token(token, lexer.piece(), lexer.adjoins(out.end));
         out.end = lexer.end();
@@ -44,7 +45,9 @@ fn read(text: &[u8], cut: bool, backslash: bool) -> String {
         }
         out.text.push('…');
     }
-    out.text.trim_end_matches([';', ' ']).to_owned()
+    let end = out.text.trim_end_matches([';', ' ']).len();
+    out.text.truncate(end);
+    out.text
 }
 
 fn shorten(mut text: String) -> String {
@@ -181,14 +184,15 @@ impl Writer {
     }
 
     fn symbol(&mut self, symbol: u8, adjoins: bool) {
-        let text = char::from(symbol).to_string();
+        let mut buffer = [0; 4];
+        let text = &*char::from(symbol).encode_utf8(&mut buffer);
         match symbol {
             b'(' => {
                 let space = !matches!(
                     self.before(0),
                     Piece::Name | Piece::Nothing | Piece::Symbol(b'(' | b'.')
                 );
-                self.put(Piece::Symbol(b'('), &text, space);
+                self.put(Piece::Symbol(b'('), text, space);
             }
             b')' => {
                 if self.before(0) == Piece::Value && self.before(1) == Piece::Symbol(b'(') {
@@ -198,23 +202,23 @@ impl Writer {
                 }
                 self.whole = self.text.len();
             }
-            b',' | b';' => self.put(Piece::Symbol(symbol), &text, false),
+            b',' | b';' => self.put(Piece::Symbol(symbol), text, false),
             // `.5` is a value; `a.b` is a name.
             b'.' => {
                 let space = !matches!(self.before(0), Piece::Name | Piece::Keyword | Piece::Value)
                     && self.spaced();
-                self.put(Piece::Symbol(b'.'), &text, space);
+                self.put(Piece::Symbol(b'.'), text, space);
             }
             b'+' | b'-' if self.awaits_value() => {
                 let space = self.spaced();
-                self.put(Piece::Sign, &text, space);
+                self.put(Piece::Sign, text, space);
             }
             _ => {
                 let joined = adjoins
                     && is_operator(symbol)
                     && matches!(self.before(0), Piece::Symbol(before) if is_operator(before));
                 let space = self.spaced() && !joined;
-                self.put(Piece::Symbol(symbol), &text, space);
+                self.put(Piece::Symbol(symbol), text, space);
             }
         }
     }

@@ -6,13 +6,13 @@ use super::lexer::{Lexer, Token};
 
 /// A KILL with a plain number. Others (`KILL USER x`, `KILL QUERY ID 5`) are the server's matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kill {
+pub struct Kill {
     /// Everything before the number: `KILL QUERY `.
-    pub(crate) before: String,
-    pub(crate) id: u64,
+    pub before: String,
+    pub id: u64,
 }
 
-pub(crate) fn parse(text: &[u8]) -> Option<Kill> {
+pub fn parse(text: &[u8]) -> Option<Kill> {
     let mut words = Vec::new();
     let mut numbers = 0;
     for token in Lexer::new(text, true) {

@@ -3,9 +3,9 @@
 pub(crate) mod cache;
 pub mod class;
 pub mod classify;
-pub(crate) mod digest;
+pub mod digest;
 mod functions;
 pub mod hint;
-pub(crate) mod kill;
+pub mod kill;
 mod lexer;
 mod verb;

@@ -15,7 +15,7 @@ use mysql_async::{Conn, OptsBuilder};
 use process::snapshot::Shared;
 use site::name::{MemberName, ServerName};
 use site::target::{Consistency, MemberAddress, SqlMode, SqlRouterTarget, SqlRouting};
-use sql_router::router::Router;
+use sql_router::router::{Patience, Router};
 use sql_router::snapshot::{Replica, Servers, ServersTls, Snapshot};
 use telemetry::Secret;
 
@@ -141,7 +141,7 @@ impl Server {
         }
     }
 
-    async fn connect(&self) -> Option<Connection> {
+    pub(crate) async fn connect(&self) -> Option<Connection> {
         let address = Address::Unix(self.dir.join("sock"));
         Connection::connect(&address, "root", &Secret::new(""), None)
             .await
@@ -162,6 +162,13 @@ impl Server {
         rows
     }
 
+    /// One that may be refused.
+    pub(crate) async fn try_sql(&self, sql: &str) {
+        let mut connection = self.connect().await.unwrap();
+        drop(connection.query(sql).await);
+        connection.quit().await;
+    }
+
     /// A status counter.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
         let rows = self
@@ -171,11 +178,33 @@ impl Server {
     }
 }
 
+/// What differs from a usual arrangement.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// There is a second replica.
+    pub(crate) second: bool,
+    /// Of the router.
+    pub(crate) threads: usize,
+    pub(crate) patience: Patience,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            second: false,
+            threads: 2,
+            patience: Patience::default(),
+        }
+    }
+}
+
 /// The whole arrangement.
 #[derive(Debug)]
 pub(crate) struct Bed {
     pub(crate) primary: Server,
     pub(crate) replica: Server,
+    /// A second replica, where a test asks for one.
+    pub(crate) second: Option<Server>,
     pub(crate) router: Router,
     pub(crate) snapshot: Shared<Snapshot>,
     pub(crate) address: SocketAddr,
@@ -184,29 +213,55 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap()).await
+        Self::with(Wish::default()).await
+    }
+
+    pub(crate) async fn with(wish: Wish) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), wish).await
+    }
+
+    pub(crate) async fn with_threads(threads: usize) -> Self {
+        let wish = Wish {
+            threads,
+            ..Wish::default()
+        };
+        Self::with(wish).await
     }
 
     /// `dir` may have `NAME.args`: further arguments of the server NAME, one a line.
-    pub(crate) async fn start_in(dir: tempfile::TempDir) -> Self {
-        for name in ["db-1", "db-2"] {
+    pub(crate) async fn start_in(dir: tempfile::TempDir, wish: Wish) -> Self {
+        let Wish {
+            second,
+            threads,
+            patience,
+        } = wish;
+        let names = ["db-1", "db-2", "db-3"];
+        for name in &names[..if second { 3 } else { 2 }] {
             copy_template(dir.path(), name);
         }
         let primary = Server::start(dir.path(), "db-1", 1);
         let replica = Server::start(dir.path(), "db-2", 2);
+        let second = second.then(|| Server::start(dir.path(), "db-3", 4));
         primary.ready().await;
-        replica.ready().await;
-        replicate(&primary, &replica).await;
+        make_primary(&primary).await;
+        for replica in [Some(&replica), second.as_ref()].into_iter().flatten() {
+            replica.ready().await;
+            follow(&primary, replica).await;
+        }
+        fill(&primary).await;
         std::fs::write(dir.path().join("password"), "svc").unwrap();
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replica));
+        let replicas: Vec<_> = [&replica].into_iter().chain(&second).collect();
+        let snapshot = Shared::new(snapshot(dir.path(), address, &primary, &replicas));
         let socket = UnixListener::bind(dir.path().join("sql.sock")).unwrap();
-        let router = Router::start_with(&[listener], &[socket], &snapshot, 2).unwrap();
+        let router =
+            Router::start_with(&[listener], &[socket], &snapshot, threads, patience).unwrap();
         let bed = Self {
             primary,
             replica,
+            second,
             router,
             snapshot,
             address,
@@ -216,11 +271,13 @@ impl Bed {
         bed
     }
 
-    /// The replica has what the primary has.
+    /// The replicas have what the primary has.
     pub(crate) async fn caught_up(&self) {
         let gtid = self.primary.sql(&["SELECT @@gtid_binlog_pos"]).await;
         let wait = format!("SELECT MASTER_GTID_WAIT('{}', 20)", gtid.single().unwrap());
-        assert_eq!(self.replica.sql(&[&wait]).await.single(), Some("0"));
+        for replica in [&self.replica].into_iter().chain(&self.second) {
+            assert_eq!(replica.sql(&[&wait]).await.single(), Some("0"));
+        }
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
@@ -325,7 +382,7 @@ fn install(dir: &Path) {
     );
 }
 
-async fn replicate(primary: &Server, replica: &Server) {
+async fn make_primary(primary: &Server) {
     primary
         .sql(&[
             "SET GLOBAL read_only=0",
@@ -333,6 +390,9 @@ async fn replicate(primary: &Server, replica: &Server) {
             "GRANT REPLICATION SLAVE ON *.* TO repl@'%'",
         ])
         .await;
+}
+
+async fn follow(primary: &Server, replica: &Server) {
     let change = format!(
         "CHANGE MASTER TO MASTER_HOST='{}', MASTER_PORT={}, MASTER_USER='repl', \
          MASTER_PASSWORD='repl', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1",
@@ -340,6 +400,9 @@ async fn replicate(primary: &Server, replica: &Server) {
         primary.address.port()
     );
     replica.sql(&[&change, "START SLAVE"]).await;
+}
+
+async fn fill(primary: &Server) {
     primary
         .sql(&[
             "CREATE DATABASE app",
@@ -352,7 +415,7 @@ async fn replicate(primary: &Server, replica: &Server) {
         .await;
 }
 
-fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) -> Snapshot {
+fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replicas: &[&Server]) -> Snapshot {
     let member = |server: &Server| MemberAddress {
         name: MemberName::new(server.name),
         server: ServerName::new(server.name),
@@ -361,7 +424,11 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
     Snapshot {
         target: SqlRouterTarget {
             listen,
-            members: vec![member(primary), member(replica)],
+            members: [&primary]
+                .into_iter()
+                .chain(replicas)
+                .map(|server| member(server))
+                .collect(),
             sessions: 100,
             connections: 64,
             // Long, so that a busy machine does not look like a replica that is behind. Tests of that
@@ -375,18 +442,23 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replica: &Server) 
                 consistency: Consistency::Session,
             },
             users: BTreeMap::new(),
+            user_sessions: BTreeMap::new(),
             socket: None,
             certificate: None,
             require_tls: false,
         },
+        visitors: None,
         servers: Servers {
             generation: 1,
             primary: Some(MemberName::new(primary.name)),
-            replicas: vec![Replica {
-                member: MemberName::new(replica.name),
-                replicating: true,
-                lag_ms: Some(0),
-            }],
+            replicas: replicas
+                .iter()
+                .map(|replica| Replica {
+                    member: MemberName::new(replica.name),
+                    replicating: true,
+                    lag_ms: Some(0),
+                })
+                .collect(),
         },
         service_user: "svc".to_owned(),
         service_password_file: dir.join("password"),

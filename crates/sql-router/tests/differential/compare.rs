@@ -73,6 +73,7 @@ impl Pair {
 
     /// Both sides as the scripts expect them.
     async fn begin(&self, script: &Script) {
+        tokio::join!(end_prepared(&self.alone), end_prepared(&self.bed.primary));
         let mut schemas: Vec<&str> = script
             .lanes
             .iter()
@@ -113,6 +114,26 @@ impl Pair {
             size /= 2;
         }
         smallest
+    }
+}
+
+/// What an XA PREPARE left outlives its session, with its locks; it can be ended once that one is gone.
+async fn end_prepared(server: &Server) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let left = server.sql(&["XA RECOVER"]).await;
+        let names: Vec<_> = left
+            .rows
+            .iter()
+            .filter_map(|row| row.last()?.as_deref())
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < until, "{names:?} cannot be ended");
+        for name in names {
+            server.try_sql(&format!("XA ROLLBACK '{name}'")).await;
+        }
     }
 }
 

@@ -9,18 +9,23 @@ pub(crate) enum Value {
     Int(i64),
     Double(f64),
     Text(String),
+    /// A text of this many bytes.
+    Long(usize),
 }
 
 /// One thing a client does. Prepared statements are named by a slot of the test's own.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
     Query(Vec<u8>),
+    /// A text with a comment behind it that makes it this long.
+    Padded(String, usize),
     Prepare(usize, String),
-    /// `bind`: the types are sent again; `cursor`: rows are fetched.
+    /// `bind`: the types are sent (again); `cursor`: rows are fetched.
     Execute {
         slot: usize,
         values: Vec<Value>,
         cursor: bool,
+        bind: bool,
     },
     Fetch(usize, u32),
     LongData(usize, u16, Vec<u8>),
@@ -79,6 +84,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Query(sql) => write!(f, "{}", String::from_utf8_lossy(sql)),
+            Self::LongData(slot, parameter, bytes) if bytes.len() > 100 => {
+                write!(f, "LongData({slot}, {parameter}, {} bytes)", bytes.len())
+            }
             other => write!(f, "{other:?}"),
         }
     }

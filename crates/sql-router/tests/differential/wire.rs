@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mysql::auth::NativeKey;
 use mysql::capability::{
-    CONNECT_WITH_DB, DEPRECATE_EOF, FOUND_ROWS, LONG_FLAG, MULTI_RESULTS, MULTI_STATEMENTS,
-    PLUGIN_AUTH, PS_MULTI_RESULTS, SESSION_TRACK, TRANSACTIONS,
+    CONNECT_WITH_DB, DEPRECATE_EOF, FOUND_ROWS, LOCAL_FILES, LONG_FLAG, MULTI_RESULTS,
+    MULTI_STATEMENTS, PLUGIN_AUTH, PS_MULTI_RESULTS, SESSION_TRACK, TRANSACTIONS,
 };
 use mysql::command::{self, Command};
 use mysql::handshake::{AuthSwitch, Greeting, Response};
@@ -16,11 +16,14 @@ use mysql::reply::{Change, ErrPacket, OkPacket, parse_eof};
 use mysql::wire::{put_lenenc_bytes, put_nul_terminated};
 use tokio::net::TcpStream;
 
+use crate::generate::bulk;
 use crate::step::{Lane, Step, Value};
 
 /// Longer than any statement here takes; a silence of this length is an answer too: "none".
 const PATIENCE: Duration = Duration::from_secs(20);
-const LIMIT: usize = 1 << 24;
+const LIMIT: usize = 1 << 26;
+/// Longer ones are told by their length and a sum.
+const SHOWN: usize = 300;
 /// Every account of this test has it.
 const PASSWORD: &str = "secret";
 
@@ -78,19 +81,38 @@ fn normal(code: u16, message: String) -> String {
     }
 }
 
+/// A row, perhaps of SHOW WARNINGS: there too.
+fn normal_row(row: &[u8]) -> Piece {
+    let text = visible(row);
+    match text.find("statement (").or_else(|| text.find("handler (")) {
+        // Its length depends on the id as well.
+        Some(at) => Piece::Bytes(text[at..].split('(').next().unwrap_or_default().to_owned()),
+        None => Piece::Bytes(text),
+    }
+}
+
 /// A session over the wire.
 #[derive(Debug)]
 pub(crate) struct Client {
     channel: Channel,
     modern: bool,
     salt: [u8; 20],
-    /// By the script's slot: the server's id and its number of parameters.
+    /// By the script's slot: the server's id, its number of parameters, the types bound last.
     prepared: HashMap<usize, (u32, u16)>,
+    bound: HashMap<usize, Vec<u8>>,
     closed: bool,
 }
 
 fn visible(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
+    match bytes.get(..SHOWN) {
+        None => bytes.escape_ascii().to_string(),
+        Some(head) => {
+            let sum = bytes.iter().fold(0u64, |sum, byte| {
+                sum.wrapping_mul(31).wrapping_add(u64::from(*byte))
+            });
+            format!("{}… {} bytes, {sum:x}", head.escape_ascii(), bytes.len())
+        }
+    }
 }
 
 impl Client {
@@ -98,6 +120,7 @@ impl Client {
         let mut channel = Channel::from(TcpStream::connect(address).await.unwrap());
         let greeting = Greeting::parse(&channel.packet(LIMIT).await.unwrap().payload).unwrap();
         let mut capabilities = LONG_FLAG
+            | LOCAL_FILES
             | TRANSACTIONS
             | MULTI_STATEMENTS
             | MULTI_RESULTS
@@ -112,7 +135,7 @@ impl Client {
         }
         let response = Response {
             capabilities,
-            max_packet: 1 << 24,
+            max_packet: 1 << 30,
             collation: lane.collation,
             user: lane.user.to_owned(),
             answer: NativeKey::of(PASSWORD).answer(&greeting.salt),
@@ -129,6 +152,7 @@ impl Client {
             modern: lane.modern,
             salt: greeting.salt,
             prepared: HashMap::new(),
+            bound: HashMap::new(),
             closed: false,
         }
     }
@@ -180,8 +204,14 @@ impl Client {
                 self.send(Command::Query, sql).await?;
                 self.results(answer).await
             }
+            Step::Padded(sql, length) => {
+                let text = padded(sql, *length);
+                self.send(Command::Query, &text).await?;
+                self.results(answer).await
+            }
             Step::Prepare(slot, sql) => {
                 self.prepared.remove(slot);
+                self.bound.remove(slot);
                 self.send(Command::StmtPrepare, sql.as_bytes()).await?;
                 self.preparation(*slot, answer).await
             }
@@ -189,9 +219,12 @@ impl Client {
                 slot,
                 values,
                 cursor,
+                bind,
             } => {
                 let (id, parameters) = self.id(*slot);
-                let payload = execute(id, parameters, values, *cursor);
+                let before = self.bound.get(slot).filter(|_| !*bind);
+                let (payload, types) = execute(id, parameters, values, *cursor, before);
+                self.bound.insert(*slot, types);
                 self.send(Command::StmtExecute, &payload).await?;
                 self.results(answer).await
             }
@@ -303,10 +336,16 @@ impl Client {
 
     async fn results(&mut self, answer: &mut Answer) -> Option<()> {
         loop {
-            let head = self.packet().await?;
+            let packet = self.channel.packet(LIMIT).await.ok()?;
+            let (head, sequence) = (packet.payload, packet.sequence);
             let status = match head.first() {
                 Some(0x00 | 0xff) => self.piece(&head, answer),
                 Some(0xfe) if head.len() < 9 => self.piece(&head, answer),
+                Some(0xfb) => {
+                    answer.pieces.push(Piece::Bytes(visible(&head)));
+                    self.file(&head[1..], sequence).await?;
+                    continue;
+                }
                 Some(count) => {
                     answer.pieces.push(Piece::Bytes(visible(&head)));
                     self.definitions(usize::from(*count), answer).await?;
@@ -325,6 +364,15 @@ impl Client {
                 return Some(());
             }
         }
+    }
+
+    /// Sends what stands in a file of ours, then the empty packet that ends it.
+    async fn file(&mut self, name: &[u8], after: u8) -> Option<()> {
+        let (mut out, mut sequence) = (Vec::new(), after.wrapping_add(1));
+        for part in bulk::file(name).chunks(16_000).chain([&[][..]]) {
+            packet::put(&mut out, &mut sequence, part);
+        }
+        self.channel.write(&out).await.ok()
     }
 
     async fn definitions(&mut self, count: usize, answer: &mut Answer) -> Option<()> {
@@ -356,7 +404,7 @@ impl Client {
             if end {
                 return Some(self.piece(&row, answer));
             }
-            answer.pieces.push(Piece::Bytes(visible(&row)));
+            answer.pieces.push(normal_row(&row));
         }
     }
 
@@ -394,31 +442,60 @@ fn report(change: Change<'_>) -> Option<String> {
     }
 }
 
-/// COM_STMT_EXECUTE's payload. Types are sent with every execution that has values; without values
-/// those of the last one hold.
-fn execute(id: u32, parameters: u16, values: &[Value], cursor: bool) -> Vec<u8> {
+fn padded(sql: &str, length: usize) -> Vec<u8> {
+    let mut out = format!("{sql} /*").into_bytes();
+    out.resize(length.saturating_sub(2), b'p');
+    out.extend_from_slice(b"*/");
+    out
+}
+
+/// The type a value is sent as.
+fn kind(value: &Value) -> u8 {
+    match value {
+        Value::Null => 6,
+        Value::Int(_) => 8,
+        Value::Double(_) => 5,
+        Value::Text(_) | Value::Long(_) => 253,
+    }
+}
+
+/// COM_STMT_EXECUTE's payload and the types bound now. With `before` they are not sent, and those of
+/// then hold: a value of another type is sent as NULL.
+fn execute(
+    id: u32,
+    parameters: u16,
+    values: &[Value],
+    cursor: bool,
+    before: Option<&Vec<u8>>,
+) -> (Vec<u8>, Vec<u8>) {
+    let parameters = usize::from(parameters);
+    let sent = |index: usize| values.get(index).unwrap_or(&Value::Null);
+    let types: Vec<u8> = match before {
+        Some(types) => types.clone(),
+        None => (0..parameters).map(|index| kind(sent(index))).collect(),
+    };
+    let fits = |index: usize| types.get(index) == Some(&kind(sent(index)));
+    let value = |index: usize| {
+        if fits(index) {
+            sent(index)
+        } else {
+            &Value::Null
+        }
+    };
     let mut out = id.to_le_bytes().to_vec();
     out.push(u8::from(cursor));
     out.extend_from_slice(&1u32.to_le_bytes());
     if parameters == 0 {
-        return out;
+        return (out, types);
     }
-    let parameters = usize::from(parameters);
-    let value = |index: usize| values.get(index).unwrap_or(&Value::Null);
     let mut nulls = vec![0u8; parameters.div_ceil(8)];
     for index in (0..parameters).filter(|index| *value(*index) == Value::Null) {
         nulls[index / 8] |= 1 << (index % 8);
     }
     out.extend_from_slice(&nulls);
-    out.push(1);
-    for index in 0..parameters {
-        let kind = match value(index) {
-            Value::Null => 6,
-            Value::Int(_) => 8,
-            Value::Double(_) => 5,
-            Value::Text(_) => 253,
-        };
-        out.extend_from_slice(&[kind, 0]);
+    out.push(u8::from(before.is_none()));
+    if before.is_none() {
+        out.extend(types.iter().flat_map(|kind| [*kind, 0]));
     }
     for index in 0..parameters {
         match value(index) {
@@ -426,7 +503,8 @@ fn execute(id: u32, parameters: u16, values: &[Value], cursor: bool) -> Vec<u8> 
             Value::Int(int) => out.extend_from_slice(&int.to_le_bytes()),
             Value::Double(double) => out.extend_from_slice(&double.to_le_bytes()),
             Value::Text(text) => put_lenenc_bytes(&mut out, text.as_bytes()),
+            Value::Long(length) => put_lenenc_bytes(&mut out, &vec![b'v'; *length]),
         }
     }
-    out
+    (out, types)
 }

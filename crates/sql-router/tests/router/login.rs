@@ -77,6 +77,26 @@ async fn logins() {
 }
 
 #[tokio::test]
+async fn a_user_may_have_a_bound_of_his_own() {
+    let bed = Bed::start().await;
+    bed.change(|snapshot| {
+        let bounds = &mut snapshot.target.user_sessions;
+        bounds.insert("app".to_owned(), 2);
+    });
+    let first = bed.client().await;
+    let _second = bed.client().await;
+    let refused = Conn::new(bed.options()).await.unwrap_err();
+    assert_eq!(code(&refused), 1226, "{refused}");
+    first.disconnect().await.unwrap();
+    // The session ends when the router has read that it does.
+    let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
+    while let Err(error) = Conn::new(bed.options()).await {
+        assert_eq!(code(&error), 1226, "{error}");
+        assert!(std::time::Instant::now() < deadline, "it does not end");
+    }
+}
+
+#[tokio::test]
 async fn sessions_change_their_user_start_afresh_and_are_counted() {
     let bed = Bed::start().await;
     bed.primary

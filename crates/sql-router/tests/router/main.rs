@@ -11,11 +11,14 @@
 mod bed;
 mod certificates;
 mod failures;
+mod handover;
+mod hostile;
 mod login;
 mod modern_client;
 mod old_client;
 mod plugins;
 mod protocol;
+mod raw;
 mod sharing;
 mod split;
 mod tls;

@@ -182,7 +182,7 @@ async fn accounts_of_ed25519_are_signed_for() {
         let arguments = format!("--plugin-dir={plugins}\n--plugin-load-add=auth_ed25519\n");
         std::fs::write(dir.path().join(name).with_extension("args"), arguments).unwrap();
     }
-    let bed = Bed::start_in(dir).await;
+    let bed = Bed::start_in(dir, crate::bed::Wish::default()).await;
     bed.primary
         .sql(&[
             "CREATE USER signed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('a secret of some length, more than 32')",

@@ -149,7 +149,7 @@ async fn servers_with_tls() -> (Bed, Authority, ServersTls) {
         );
         std::fs::write(dir.path().join(name).with_extension("args"), arguments).unwrap();
     }
-    let bed = Bed::start_in(dir).await;
+    let bed = Bed::start_in(dir, crate::bed::Wish::default()).await;
     let verify = ServersTls::Verify {
         authority: authority.file(),
     };

@@ -21,6 +21,27 @@ fn pins(pin: Pins, statements: &[&str]) {
 }
 
 #[test]
+fn a_release_is_told_from_names_and_savepoints() {
+    for text in [
+        "COMMIT RELEASE",
+        "rollback work release",
+        "COMMIT AND NO CHAIN RELEASE",
+        "SELECT 1; COMMIT RELEASE",
+    ] {
+        assert!(classify(text.as_bytes()).releases, "{text}");
+    }
+    for text in [
+        "COMMIT NO RELEASE",
+        "RELEASE SAVEPOINT a",
+        "ROLLBACK TO SAVEPOINT release",
+        "SELECT 'COMMIT RELEASE'",
+        "COMMIT",
+    ] {
+        assert!(!classify(text.as_bytes()).releases, "{text}");
+    }
+}
+
+#[test]
 fn plain_reads() {
     check(
         Reason::PlainRead,

@@ -57,6 +57,7 @@ fn execute(seeded: &mut Seeded, slot: usize) -> Step {
         slot,
         values: (0..4).map(|_| value(seeded)).collect(),
         cursor: seeded.percent(12),
+        bind: seeded.percent(75),
     }
 }
 

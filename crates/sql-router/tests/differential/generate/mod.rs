@@ -6,6 +6,7 @@
 //! FOUND_ROWS() and ROW_COUNT() say before a session's first statement (the router has run one), and
 //! together with LAST_INSERT_ID() in one statement after a read on the replica.
 
+pub(crate) mod bulk;
 mod commands;
 mod reads;
 mod settings;
@@ -27,6 +28,8 @@ enum Family {
     Routine,
     Definition,
     Several,
+    Load,
+    Big,
     // These keep a session on the primary; rare, so that others are read on the replica.
     Temporary,
     Lock,
@@ -36,7 +39,7 @@ enum Family {
 }
 
 /// With each, its weight, and in how many of a hundred sessions it occurs.
-const FAMILIES: [(Family, usize, usize); 15] = [
+const FAMILIES: [(Family, usize, usize); 17] = [
     (Family::Read, 12, 100),
     (Family::Write, 6, 90),
     (Family::AboutLast, 4, 70),
@@ -47,6 +50,8 @@ const FAMILIES: [(Family, usize, usize); 15] = [
     (Family::Routine, 3, 25),
     (Family::Definition, 3, 30),
     (Family::Several, 2, 20),
+    (Family::Load, 2, 15),
+    (Family::Big, 1, 2),
     (Family::Temporary, 2, 8),
     (Family::Lock, 2, 8),
     (Family::UserVariable, 2, 12),
@@ -116,6 +121,8 @@ fn next(seeded: &mut Seeded, nature: &Nature, lane: usize) -> Vec<Step> {
         Family::Command => return vec![commands::command(seeded, lane)],
         Family::Setting => return vec![Step::Query(settings::setting(seeded, lane))],
         Family::Read => return vec![Step::Query(reads::read(seeded, lane))],
+        Family::Load => return vec![bulk::load(seeded)],
+        Family::Big => return bulk::big(seeded),
         Family::AboutLast => reads::about_last(seeded),
         Family::Write => statements::write(seeded),
         Family::Transaction => statements::transaction(seeded, lane),

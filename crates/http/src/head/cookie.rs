@@ -1,7 +1,7 @@
 //! Pure: the values of one cookie among those of a request (RFC 6265 section 5.4). The head's bound is
 //! the bound of the work.
 
-use http::head::Fields;
+use super::Fields;
 
 /// Every value with this name, in order, without the quotes some put around it.
 pub fn values<'a>(fields: Fields<'_, 'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -19,7 +19,7 @@ pub fn values<'a>(fields: Fields<'_, 'a>, name: &str) -> impl Iterator<Item = &'
 
 #[cfg(test)]
 mod tests {
-    use http::head::{Storage, request};
+    use crate::head::{Storage, request};
 
     use super::*;
 
