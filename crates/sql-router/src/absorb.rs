@@ -91,6 +91,15 @@ pub(crate) fn eof(state: &mut SessionState, status: u16, class: Option<&Class>) 
     }
 }
 
+/// An error of the primary. What a routine did before it failed stays done, and is not reported.
+pub(crate) fn err(state: &mut SessionState, code: u16, class: Option<&Class>) {
+    // The text does not parse, or names no routine, or not enough values for it: nothing was run.
+    let idle = matches!(code, 1064 | 1305 | 1318);
+    if !idle && class.is_some_and(runs_routines) {
+        state.pins = state.pins.with(Pins::STATE);
+    }
+}
+
 /// What a statement leaves behind by its text alone, once a server has seen it.
 pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     state.pins = state.pins.with(class.pins);

@@ -9,6 +9,7 @@ use mysql::scan::Prepared;
 
 use crate::digests::Digest;
 use crate::limits::STATEMENTS;
+use crate::restore::literal;
 use crate::state::Settings;
 use crate::statement::cache::Known;
 use crate::statement::class::Class;
@@ -41,15 +42,35 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The schema to go to so that a text means under `self` what it means under `now`, if that is all.
-    pub(crate) fn other_schema(&self, now: &Self) -> Option<&str> {
-        let schema = self.schema.as_deref();
-        schema.filter(|_| self.variables == now.variables && now.schema.is_some())
+    /// Can a text be prepared anew by a session that is under `now`, and mean what it means under `self`?
+    /// There is a way to every schema, and none to no schema.
+    pub(crate) fn is_had_again(&self, now: &Self) -> bool {
+        self.schema == now.schema || self.schema.is_some() && now.schema.is_some()
     }
 
-    /// Can a text be prepared anew under `now` and mean what it means under `self`?
-    fn is_had_again(&self, now: &Self) -> bool {
-        self == now || self.other_schema(now).is_some()
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// The statement that makes a connection read like this; `login`: the collation of its login.
+    pub(crate) fn set(&self, login: u8) -> String {
+        let login = login.to_string();
+        let mut charset = None;
+        let mut all = Vec::new();
+        for (name, value) in READ_BY.iter().zip(&self.variables) {
+            let value = value.as_deref().map(|value| literal(name, value));
+            match (*name, value) {
+                (name, Some(value)) => all.push(format!("{name}={value}")),
+                ("sql_mode", None) => all.push("sql_mode=DEFAULT".to_owned()),
+                // The character set has brought its own.
+                ("collation_connection", None) if charset.is_some() => {}
+                (name, None) => all.push(format!("{name}={login}")),
+            }
+            if *name == "character_set_connection" {
+                charset = self.variables.get(2).and_then(Option::as_deref);
+            }
+        }
+        format!("SET {}", all.join(", "))
     }
 
     pub(crate) fn of(settings: &Settings) -> Self {

@@ -73,7 +73,7 @@ fn differing<'a>(wants: &'a Settings, has: &Settings) -> BTreeMap<&'a str, &'a s
 
 /// A value as SET takes it: numbers unquoted (error 1232 otherwise), all else as a string; in hex
 /// where the SQL mode or the character set would decide how a quoted one is read.
-fn literal(name: &str, value: &str) -> String {
+pub(crate) fn literal(name: &str, value: &str) -> String {
     let number = !value.is_empty()
         && value
             .bytes()

@@ -279,7 +279,10 @@ impl Session {
 }
 
 /// Sends what `connection` misses. Refused: it is as it was, or the session wants what cannot be had.
-async fn restore(connection: &mut ServerConnection, wants: &Settings) -> Result<(), AskError> {
+pub(super) async fn restore(
+    connection: &mut ServerConnection,
+    wants: &Settings,
+) -> Result<(), AskError> {
     match restore::missing(wants, &connection.has, connection.tracked) {
         Missing::Nothing => return Ok(()),
         Missing::Unwanted => {

@@ -157,6 +157,7 @@ impl Session {
         // What asks about the last statement must find the connection as that left it.
         if job.known.class.kind == Kind::AboutLast {
             self.check_counted(&job.known.class, job.ask, Last::Replica)?;
+            self.restore_asked(&job.known.class).await?;
         } else if let Err(because) = self
             .ensure_replica(snapshot, member, routing.consistency)
             .await

@@ -162,7 +162,24 @@ impl<'a> Walk<'a> {
         let first = self.words == 1;
         match verb {
             Verb::Show if equals(word, &["full", "extended"]) => {}
-            Verb::Show => self.verb = Some(show(word)),
+            Verb::Show => {
+                self.verb = Some(show(word));
+                // These ask tables of the server's own.
+                let tables = [
+                    "variables",
+                    "status",
+                    "events",
+                    "plugins",
+                    "open",
+                    "table",
+                    "global",
+                    "session",
+                ];
+                self.from |= equals(word, &tables);
+            }
+            Verb::ShowOther if self.after("create") => {
+                self.from |= equals(word, &["table", "view", "sequence"]);
+            }
             Verb::Explain if first && equals(word, &["extended", "partitions"]) => self.words = 0,
             Verb::Explain if first && equals(word, &["format"]) => self.words = 0,
             // `FORMAT = JSON`: the format's name is not what is explained.
