@@ -242,6 +242,9 @@ impl Session {
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
                 self.note_last(Last::Primary, &answer, Some(&job.known.class));
+                if job.known.class.schemas {
+                    self.worker.forget_schemas();
+                }
                 if job.known.class.because == Reason::FoundRows {
                     self.left = Left::More;
                 }
@@ -387,4 +390,5 @@ const UNREAD: Class = Class {
     hint: None,
     may_be_read: false,
     releases: false,
+    schemas: true,
 };

@@ -17,6 +17,7 @@ pub fn classify(text: &[u8]) -> Class {
     if memchr::memchr(b'\\', text).is_some() {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
+        class.schemas |= other.schemas;
         class.clears &= other.clears;
         class.unreported |= other.unreported;
         class.may_be_read &= other.may_be_read;
@@ -57,6 +58,7 @@ struct Walk<'a> {
     pins: Pins,
     unreported: bool,
     releases: bool,
+    schemas: bool,
     about_last: bool,
     /// Asks for warnings.
     warnings: bool,
@@ -204,6 +206,7 @@ impl<'a> Walk<'a> {
                     .iter()
                     .any(|before| self.after(before));
             }
+            Verb::Define if first => self.schemas |= equals(word, &["database", "schema"]),
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
@@ -387,11 +390,12 @@ impl<'a> Walk<'a> {
                 Verb::Describe | Verb::ShowSafe => true,
                 // SHOW CREATE DATABASE uses none.
                 Verb::Show | Verb::ShowOther => self.from,
-                Verb::Write | Verb::Create | Verb::Define => true,
+                Verb::Write | Verb::Create | Verb::Define | Verb::Call => true,
                 _ => false,
             },
             hint: None,
             releases: self.releases,
+            schemas: self.schemas,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }

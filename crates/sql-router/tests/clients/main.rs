@@ -73,11 +73,33 @@ fn common(text: &str) -> String {
     lines.join("\n")
 }
 
+async fn begin() -> Bed {
+    let bed = Bed::start().await;
+    for server in [&bed.primary, &bed.replica] {
+        server.sql(&["SET GLOBAL time_zone = '+00:00'"]).await;
+    }
+    bed
+}
+
+/// Debian has no mysql2.
+#[tokio::test]
+#[ignore = "mysql2 comes from npm: `make clients` installs it, and runs this"]
+async fn so_does_mysql2() {
+    let bed = begin().await;
+    let modules = concat!(env!("CARGO_TARGET_TMPDIR"), "/npm/node_modules");
+    let path = format!("NODE_PATH={modules}");
+    let script = here("mysql2.js").display().to_string();
+    let arguments = [path.as_str(), "node", script.as_str()];
+    let straight = steps("env", &arguments, bed.primary.address).await;
+    bed.caught_up().await;
+    let routed = steps("env", &arguments, bed.address).await;
+    same("mysql2, straight and routed,", &straight, &routed);
+    assert!(straight.lines().count() > 200, "{straight}");
+}
+
 #[tokio::test]
 async fn every_client_sees_what_it_sees_without_the_router() {
-    let bed = Bed::start().await;
-    bed.primary.sql(&["SET GLOBAL time_zone = '+00:00'"]).await;
-    bed.replica.sql(&["SET GLOBAL time_zone = '+00:00'"]).await;
+    let bed = begin().await;
     let script = |name: &str| here(name).display().to_string();
     let (python, mysqli, pdo) = (script("python.py"), script("mysqli.php"), script("pdo.php"));
     // Debian's own: the packages are for these.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, PATIENCE, Server};
+use crate::bed::{Bed, PATIENCE, Server, Wish};
 use crate::known;
 use crate::step::{Event, Script};
 use crate::wire::{Answer, Client, Piece};
@@ -19,14 +19,24 @@ pub(crate) struct Pair {
     alone: Server,
     /// Scripts that ended early because the router says that it does not know.
     pub(crate) forgotten: u64,
+    /// The same, because all connections are held.
+    pub(crate) held: u64,
     _dir: tempfile::TempDir,
 }
 
 impl Pair {
-    pub(crate) async fn start() -> Self {
+    /// `connections`: so many to each server, for one thread of the router.
+    pub(crate) async fn start(threads: usize, connections: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (bed, alone) = tokio::join!(Bed::start(), Server::alone(dir.path(), "alone"));
-        bed.change(|snapshot| snapshot.target.causal_wait = CAUSAL_WAIT);
+        let wish = Wish {
+            threads,
+            ..Wish::default()
+        };
+        let (bed, alone) = tokio::join!(Bed::with(wish), Server::alone(dir.path(), "alone"));
+        bed.change(|snapshot| {
+            snapshot.target.causal_wait = CAUSAL_WAIT;
+            snapshot.target.connections = connections;
+        });
         for server in [&bed.primary, &alone] {
             server.sql(&known::ACCOUNTS).await;
         }
@@ -34,6 +44,7 @@ impl Pair {
             bed,
             alone,
             forgotten: 0,
+            held: 0,
             _dir: dir,
         }
     }
@@ -60,6 +71,10 @@ impl Pair {
                     if other.pieces.iter().any(is_forgotten) {
                         // Refused instead of answered wrongly; the rest would differ.
                         self.forgotten += 1;
+                        break;
+                    }
+                    if other.pieces.iter().any(is_held) {
+                        self.held += 1;
                         break;
                     }
                     for report in &other.reports {
@@ -145,6 +160,10 @@ async fn end_prepared(server: &Server) {
 
 fn is_forgotten(piece: &Piece) -> bool {
     matches!(piece, Piece::Error { message, .. } if message.starts_with("what the last statement left"))
+}
+
+fn is_held(piece: &Piece) -> bool {
+    matches!(piece, Piece::Error { code: 1040, .. })
 }
 
 /// None: the same.
