@@ -3,6 +3,7 @@
 use mysql::gtid::mariadb::Gtid;
 use mysql::reply::{Change, OkPacket};
 
+use crate::restore::COLLATE;
 use crate::state::{InsertId, Read, SessionState, Settings, Unseen};
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
@@ -116,13 +117,13 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class) {
 }
 
 /// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`. `results`:
-/// the collation, by number, of the texts in its answer.
+/// results have that collation too.
 pub(crate) fn asked(
     state: &mut SessionState,
     has: &mut Settings,
     last_gtid: Option<&str>,
     collation: Option<&str>,
-    results: u16,
+    results: bool,
 ) {
     let before = state.seen.clone();
     if let Some(gtid) = last_gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
@@ -136,10 +137,10 @@ pub(crate) fn asked(
         for settings in [&mut state.settings, has] {
             let name = "collation_connection".to_owned();
             settings.variables.insert(name, collation.to_owned());
-            // SET NAMES … COLLATE gives results that collation too, which only its number can say.
             let set = settings.variables.get_mut("character_set_results");
-            if let Some(set) = set.filter(|set| !set.is_empty()) {
-                *set = results.to_string();
+            let set = set.filter(|set| results && !set.is_empty() && !set.contains(' '));
+            if let Some(set) = set {
+                *set = format!("{set}{COLLATE}{collation}");
             }
         }
     }

@@ -54,22 +54,24 @@ impl Reading {
 
     /// The statement that makes a connection read like this; `login`: the collation of its login.
     pub(crate) fn set(&self, login: u8) -> String {
-        let login = login.to_string();
-        let mut charset = None;
-        let mut all = Vec::new();
-        for (name, value) in READ_BY.iter().zip(&self.variables) {
-            let value = value.as_deref().map(|value| literal(name, value));
-            match (*name, value) {
-                (name, Some(value)) => all.push(format!("{name}={value}")),
-                ("sql_mode", None) => all.push("sql_mode=DEFAULT".to_owned()),
-                // The character set has brought its own.
-                ("collation_connection", None) if charset.is_some() => {}
-                (name, None) => all.push(format!("{name}={login}")),
-            }
-            if *name == "character_set_connection" {
-                charset = self.variables.get(2).and_then(Option::as_deref);
-            }
-        }
+        let mut values = READ_BY.iter().zip(&self.variables).map(|(name, value)| {
+            let set = value.as_deref().map(|value| literal(name, value));
+            set.map(|value| format!("{name}={value}"))
+        });
+        let mut next = || values.next().flatten();
+        let mode = next().unwrap_or_else(|| "sql_mode=DEFAULT".to_owned());
+        // A collation's number is taken for its character set if it is the default of that one.
+        let client = next().unwrap_or_else(|| {
+            format!(
+                "character_set_client=(SELECT character_set_name FROM information_schema.collations \
+                 WHERE id={login})"
+            )
+        });
+        let (charset, collation) = (next(), next());
+        let of_login = (charset.is_none() && collation.is_none())
+            .then(|| format!("collation_connection={login}"));
+        let parts = [Some(mode), Some(client), charset, collation, of_login];
+        let all: Vec<String> = parts.into_iter().flatten().collect();
         format!("SET {}", all.join(", "))
     }
 

@@ -143,15 +143,21 @@ impl Session {
         true
     }
 
+    fn note_listed(&mut self, on: Last, answer: &Answer, class: Option<&Class>) {
+        let empty = !answer.warned;
+        if !empty || class.is_some_and(|class| class.clears) {
+            self.state.listed = Listed { on, empty };
+        }
+    }
+
     /// This side ran the last statement.
     pub(super) fn note_last(&mut self, last: Last, answer: &Answer, class: Option<&Class>) {
-        let counted = class.is_some_and(|class| class.counted);
-        if answer.warned || class.is_some_and(|class| class.clears) {
-            self.state.listed = Listed {
-                on: last,
-                empty: !answer.warned,
-            };
+        self.note_listed(last, answer, class);
+        // What was prepared has run nothing.
+        if answer.prepared.is_some() {
+            return;
         }
+        let counted = class.is_some_and(|class| class.counted);
         self.state.last = last;
         self.left = answer.left;
         if answer.has_rows && self.state.counted != last {

@@ -243,8 +243,15 @@ impl Session {
             return false;
         };
         self.state.asked_over(Last::Primary);
-        let asking = primary.ask_with_collation("SELECT @@last_gtid, @@collation_connection");
-        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
+        let sql = match self.state.recollated {
+            false => "SELECT @@last_gtid, @@collation_connection",
+            true => {
+                "SELECT @@last_gtid, @@collation_connection, (SELECT id FROM \
+                 information_schema.collations WHERE collation_name = @@collation_connection)"
+            }
+        };
+        let asking = primary.ask_with_collation(sql);
+        let Ok(Ok((row, sent_in))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -252,6 +259,8 @@ impl Session {
         };
         let mut values = row.iter().map(Option::as_deref);
         let (gtid, collation) = (values.next().flatten(), values.next().flatten());
+        let number = values.next().flatten();
+        let results = number.is_some_and(|number| number.parse() == Ok(sent_in));
         absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }

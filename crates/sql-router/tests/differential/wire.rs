@@ -417,6 +417,10 @@ impl Client {
             self.piece(&head, answer);
             return Some(());
         }
+        if head.len() < 12 {
+            answer.pieces.push(Piece::Bytes(visible(&head)));
+            return Some(());
+        }
         let number = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
         let id = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
         let (columns, parameters) = (number(5), number(7));
