@@ -341,6 +341,11 @@ impl Worker {
         self.schemas.borrow().contains(&key)
     }
 
+    /// One of them may be gone. Other threads find that out by their first statement in it.
+    pub(crate) fn forget_schemas(&self) {
+        self.schemas.borrow_mut().clear();
+    }
+
     /// This user may use this schema: a login need not ask again. That only spares a connection;
     /// what the user may do is always the servers' decision.
     pub(crate) fn learn_schema(&self, user: &str, schema: &str) {

@@ -157,6 +157,7 @@ impl Session {
         // What asks about the last statement must find the connection as that left it.
         if job.known.class.kind == Kind::AboutLast {
             self.check_counted(&job.known.class, job.ask, Last::Replica)?;
+            self.restore_asked(&job.known.class).await?;
         } else if let Err(because) = self
             .ensure_replica(snapshot, member, routing.consistency)
             .await
@@ -246,6 +247,9 @@ impl Session {
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
                 self.note_last(Last::Primary, &answer, Some(&job.known.class));
+                if job.known.class.schemas {
+                    self.worker.forget_schemas();
+                }
                 if job.known.class.because == Reason::FoundRows {
                     self.left = Left::More;
                 }
@@ -395,4 +399,5 @@ const UNREAD: Class = Class {
     hint: None,
     may_be_read: false,
     releases: false,
+    schemas: true,
 };
