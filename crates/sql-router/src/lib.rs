@@ -42,6 +42,7 @@ mod state;
 pub mod statement;
 
 // the servers
+mod loads;
 mod pool;
 mod relay;
 mod server;

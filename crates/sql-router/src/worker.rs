@@ -19,6 +19,7 @@ use crate::digests::Digests;
 use crate::known::Known;
 use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
 use crate::listening::{Listener, Listening};
+use crate::loads::Loads;
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     pub(crate) floor: Arc<Floor>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
+    pub(crate) loads: Loads,
     threads: usize,
     pub(crate) patience: Patience,
     pool: RefCell<Pool>,
@@ -93,6 +95,7 @@ pub(crate) async fn run(parts: Parts) {
         floor: parts.floor,
         draining: parts.draining.clone(),
         slots: Slots::default(),
+        loads: Loads::default(),
         threads: parts.threads,
         patience: parts.patience,
         pool: RefCell::default(),

@@ -1,7 +1,9 @@
 //! The life of one statement: classify → route → checkout → restore → relay → absorb. Plain calls,
 //! top to bottom.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mysql::error_code;
 use mysql::packet::Channel;
@@ -129,6 +131,7 @@ impl Session {
             } else {
                 0
             },
+            loads: Some(&self.worker.loads),
         };
         let rules = Rules {
             mode,
@@ -164,6 +167,21 @@ impl Session {
         {
             return Ok(Err(because));
         }
+        let (worker, begun) = (Rc::clone(&self.worker), Instant::now());
+        worker.loads.begin(member);
+        let answered = self.ask_replica(member, job, because, routing).await;
+        worker.loads.end(member, begun.elapsed());
+        answered
+    }
+
+    /// Sends it to the replica that is ready for it.
+    async fn ask_replica(
+        &mut self,
+        member: &MemberName,
+        job: &Job,
+        because: Because,
+        routing: SqlRouting,
+    ) -> Result<Result<Answer, Because>, Trouble> {
         let Some(mut replica) = self.replica.take() else {
             return Ok(Err(Because::ReplicaFailed));
         };
