@@ -30,6 +30,10 @@ example: packages ## build Mainstay and the example's application
 fuzz:       ## look for bytes that break a parser (ARGS: seconds, then targets; 60 s for each without)
 	scripts/fuzz $(ARGS)
 
+clients: packages ## clients of npm through the SQL router (those of Debian are part of `make test`)
+	npm install --silent --no-fund --no-audit --prefix $(CARGO_TARGET_DIR)/tmp/npm mysql2@3
+	cargo nextest run -p sql-router --test clients --run-ignored all
+
 bench: packages ## measure beside the peers (bench/run says what it needs)
 	cargo build --release -p mainstay -p foobar --bins --examples
 	bench/run $(or $(ARGS),path)
@@ -38,4 +42,4 @@ docs:       ## write docs/reference anew from the code
 	cargo build -p mainstay
 	UPDATE_REFERENCE=1 cargo test -p mainstay --test reference --test conformance
 
-.PHONY: help up down test check packages example bench docs fuzz
+.PHONY: help up down test check packages example bench docs fuzz clients

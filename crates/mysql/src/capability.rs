@@ -45,6 +45,8 @@ pub mod status {
     pub const LAST_ROW_SENT: u16 = 0x0080;
     /// Clients escape strings by it.
     pub const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
+    /// "…" is a name.
+    pub const ANSI_QUOTES: u16 = 1 << 15;
     pub const IN_READ_ONLY_TRANSACTION: u16 = 0x2000;
     pub const SESSION_STATE_CHANGED: u16 = 0x4000;
 }

@@ -3,6 +3,7 @@
 use mysql::gtid::mariadb::Gtid;
 use mysql::reply::{Change, OkPacket};
 
+use crate::restore::COLLATE;
 use crate::state::{InsertId, Read, SessionState, Settings, Unseen};
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
@@ -91,6 +92,15 @@ pub(crate) fn eof(state: &mut SessionState, status: u16, class: Option<&Class>) 
     }
 }
 
+/// An error of the primary. What a routine did before it failed stays done, and is not reported.
+pub(crate) fn err(state: &mut SessionState, code: u16, class: Option<&Class>) {
+    // The text does not parse, or names no routine, or not enough values for it: nothing was run.
+    let idle = matches!(code, 1064 | 1305 | 1318);
+    if !idle && class.is_some_and(runs_routines) {
+        state.pins = state.pins.with(Pins::STATE);
+    }
+}
+
 /// What a statement leaves behind by its text alone, once a server has seen it.
 pub(crate) fn sent(state: &mut SessionState, class: &Class) {
     state.pins = state.pins.with(class.pins);
@@ -107,13 +117,13 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class) {
 }
 
 /// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`. `results`:
-/// the collation, by number, of the texts in its answer.
+/// results have that collation too.
 pub(crate) fn asked(
     state: &mut SessionState,
     has: &mut Settings,
     last_gtid: Option<&str>,
     collation: Option<&str>,
-    results: u16,
+    results: bool,
 ) {
     let before = state.seen.clone();
     if let Some(gtid) = last_gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
@@ -127,10 +137,10 @@ pub(crate) fn asked(
         for settings in [&mut state.settings, has] {
             let name = "collation_connection".to_owned();
             settings.variables.insert(name, collation.to_owned());
-            // SET NAMES … COLLATE gives results that collation too, which only its number can say.
             let set = settings.variables.get_mut("character_set_results");
-            if let Some(set) = set.filter(|set| !set.is_empty()) {
-                *set = results.to_string();
+            let set = set.filter(|set| results && !set.is_empty() && !set.contains(' '));
+            if let Some(set) = set {
+                *set = format!("{set}{COLLATE}{collation}");
             }
         }
     }

@@ -33,6 +33,7 @@ pub(crate) fn answer(snapshot: &Snapshot, question: &RouteQuestion) -> RouteAnsw
         max_lag: target.max_lag,
     };
     let choice = Choice {
+        loads: None,
         current: None,
         avoid: &[],
         turn: 0,

@@ -43,6 +43,7 @@ mod state;
 pub mod statement;
 
 // the servers
+mod loads;
 mod pool;
 mod relay;
 mod server;

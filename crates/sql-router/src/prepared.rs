@@ -9,6 +9,7 @@ use mysql::scan::Prepared;
 
 use crate::digests::Digest;
 use crate::limits::{SPARE, STATEMENTS};
+use crate::restore::literal;
 use crate::state::Settings;
 use crate::statement::cache::Known;
 use crate::statement::class::Class;
@@ -41,15 +42,37 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The schema to go to so that a text means under `self` what it means under `now`, if that is all.
-    pub(crate) fn other_schema(&self, now: &Self) -> Option<&str> {
-        let schema = self.schema.as_deref();
-        schema.filter(|_| self.variables == now.variables && now.schema.is_some())
+    /// Can a text be prepared anew by a session that is under `now`, and mean what it means under `self`?
+    /// There is a way to every schema, and none to no schema.
+    pub(crate) fn is_had_again(&self, now: &Self) -> bool {
+        self.schema == now.schema || self.schema.is_some() && now.schema.is_some()
     }
 
-    /// Can a text be prepared anew under `now` and mean what it means under `self`?
-    fn is_had_again(&self, now: &Self) -> bool {
-        self == now || self.other_schema(now).is_some()
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// The statement that makes a connection read like this; `login`: the collation of its login.
+    pub(crate) fn set(&self, login: u8) -> String {
+        let mut values = READ_BY.iter().zip(&self.variables).map(|(name, value)| {
+            let set = value.as_deref().map(|value| literal(name, value));
+            set.map(|value| format!("{name}={value}"))
+        });
+        let mut next = || values.next().flatten();
+        let mode = next().unwrap_or_else(|| "sql_mode=DEFAULT".to_owned());
+        // A collation's number is taken for its character set if it is the default of that one.
+        let client = next().unwrap_or_else(|| {
+            format!(
+                "character_set_client=(SELECT character_set_name FROM information_schema.collations \
+                 WHERE id={login})"
+            )
+        });
+        let (charset, collation) = (next(), next());
+        let of_login = (charset.is_none() && collation.is_none())
+            .then(|| format!("collation_connection={login}"));
+        let parts = [Some(mode), Some(client), charset, collation, of_login];
+        let all: Vec<String> = parts.into_iter().flatten().collect();
+        format!("SET {}", all.join(", "))
     }
 
     pub(crate) fn of(settings: &Settings) -> Self {

@@ -194,6 +194,9 @@ impl Relay<'_> {
                     return Ok(());
                 }
                 self.answer.error = Some(error.code);
+                if let Some(state) = state {
+                    absorb::err(state, error.code, class);
+                }
                 self.answer.warned = true;
                 self.answer.left = Left::More;
                 if first {

@@ -12,6 +12,11 @@ pub(crate) const TRACKING: &str = "session_track_system_variables='*', session_t
 /// Charset and collation hang together: setting the first changes the second.
 const CHARSET: &str = "character_set_connection";
 const COLLATION: &str = "collation_connection";
+const RESULTS: &str = "character_set_results";
+/// Between the character set of results and its collation, where it is not the default one: only SET NAMES
+/// gives it to them, and sets all the others along.
+pub(crate) const COLLATE: &str = " COLLATE ";
+const NAMES: [&str; 3] = [CHARSET, COLLATION, "character_set_client"];
 
 /// What is missing on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +49,16 @@ pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missin
     if !tracked {
         set.push_str(TRACKING);
     }
-    for (name, value) in differing(wants, has) {
+    let all = differing(wants, has);
+    let names = all.get(RESULTS).filter(|value| value.contains(COLLATE));
+    if let Some(names) = names {
+        let comma = if set.is_empty() { "" } else { ", " };
+        set.push_str(&format!("{comma}NAMES {names}"));
+    }
+    for (name, value) in all
+        .iter()
+        .filter(|(name, _)| names.is_none() || **name != RESULTS)
+    {
         let comma = if set.is_empty() { "" } else { ", " };
         set.push_str(&format!("{comma}{name}={}", literal(name, value)));
     }
@@ -76,10 +90,14 @@ fn differing<'a>(wants: &'a Settings, has: &Settings) -> BTreeMap<&'a str, &'a s
     let same_pair = [CHARSET, COLLATION]
         .iter()
         .all(|name| wants.variables.get(*name) == has.variables.get(*name));
+    let results = wants.variables.get(RESULTS);
+    let names = results != has.variables.get(RESULTS)
+        && results.is_some_and(|value| value.contains(COLLATE));
     wants
         .variables
         .iter()
         .filter(|(name, value)| match name.as_str() {
+            name if names && NAMES.contains(&name) => true,
             CHARSET | COLLATION => !same_pair,
             name => has.variables.get(name) != Some(value),
         })
@@ -89,7 +107,7 @@ fn differing<'a>(wants: &'a Settings, has: &Settings) -> BTreeMap<&'a str, &'a s
 
 /// A value as SET takes it: numbers unquoted (error 1232 otherwise), all else as a string; in hex
 /// where the SQL mode or the character set would decide how a quoted one is read.
-fn literal(name: &str, value: &str) -> String {
+pub(crate) fn literal(name: &str, value: &str) -> String {
     let number = !value.is_empty()
         && value
             .bytes()
@@ -171,6 +189,25 @@ mod tests {
         assert_eq!(missing(&wants, &has, true), send(Some(both), None));
         let back = "SET character_set_connection='latin1'";
         assert_eq!(missing(&has, &wants, true), send(Some(back), None));
+    }
+
+    #[test]
+    fn results_with_a_collation_of_their_own_take_the_names_along() {
+        let wants = settings(
+            &[
+                ("character_set_client", "latin1"),
+                (CHARSET, "latin1"),
+                (COLLATION, "latin1_bin"),
+                (RESULTS, "latin1 COLLATE latin1_bin"),
+                ("sql_mode", ""),
+            ],
+            None,
+        );
+        let set = "SET NAMES latin1 COLLATE latin1_bin, character_set_client='latin1', \
+                   character_set_connection='latin1', collation_connection='latin1_bin', sql_mode=''";
+        let has = settings(&[], None);
+        assert_eq!(missing(&wants, &has, true), send(Some(set), None));
+        assert_eq!(missing(&wants, &wants, true), Missing::Nothing);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use site::name::MemberName;
 use site::target::SqlMode;
 
+use crate::loads::Loads;
 use crate::snapshot::{Replica, Servers};
 use crate::state::{Last, SessionState};
 use crate::statement::class::{Class, Kind, Pins, Reason};
@@ -199,6 +200,10 @@ pub(crate) struct Rules {
     pub(crate) max_lag: Duration,
 }
 
+/// A session leaves its replica when another one would be so many times quicker: it pays for the move with a
+/// question to the primary.
+const WORTH_A_MOVE: f64 = 8.0;
+
 /// What a session has at hand when it decides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice<'a> {
@@ -206,8 +211,10 @@ pub(crate) struct Choice<'a> {
     pub(crate) current: Option<&'a MemberName>,
     /// Replicas that failed a moment ago.
     pub(crate) avoid: &'a [MemberName],
-    /// Turns round robin.
+    /// Turns round robin among equals.
     pub(crate) turn: usize,
+    /// None: all are equal.
+    pub(crate) loads: Option<&'a Loads>,
 }
 
 /// Where `class` goes.
@@ -326,7 +333,7 @@ pub(crate) fn unusable(
     }
 }
 
-/// The replica in use while it is good, else the next one.
+/// The replica in use while it is good, and not far dearer than the best; else that.
 fn replica<'a>(
     servers: &'a Servers,
     max_lag: Duration,
@@ -335,18 +342,20 @@ fn replica<'a>(
     let usable = |replica: &&Replica| {
         unusable(servers, replica, max_lag).is_none() && !choice.avoid.contains(&replica.member)
     };
-    let all = || {
-        servers
-            .replicas
-            .iter()
-            .filter(usable)
-            .map(|replica| &replica.member)
+    let all = || servers.replicas.iter().filter(usable);
+    let cost = |replica: &Replica| {
+        let lag = Duration::from_millis(replica.lag_ms.unwrap_or_default());
+        let loads = choice.loads;
+        loads.map_or(0.0, |loads| loads.cost(&replica.member, lag))
     };
-    let current = all().find(|member| Some(*member) == choice.current);
-    current.or_else(|| {
-        let count = all().count();
-        all().nth(choice.turn.checked_rem(count)?)
-    })
+    let count = all().count();
+    let turn = choice.turn.checked_rem(count)?;
+    // The first of equal ones, so each in turn is the first.
+    let in_turn = all().skip(turn).chain(all().take(turn));
+    let best = in_turn.min_by(|a, b| cost(a).total_cmp(&cost(b)))?;
+    let current = all().find(|replica| Some(&replica.member) == choice.current);
+    let stays = current.filter(|current| cost(current) <= WORTH_A_MOVE * cost(best));
+    Some(&stays.unwrap_or(best).member)
 }
 
 #[cfg(test)]
@@ -392,6 +401,7 @@ mod tests {
         current: None,
         avoid: &[],
         turn: 0,
+        loads: None,
     };
 
     fn because(state: &SessionState, sql: &str, servers: &Servers) -> (bool, Because) {
@@ -424,6 +434,31 @@ mod tests {
             }),
             To::Replica(&three)
         );
+    }
+
+    #[test]
+    fn the_quicker_one_is_taken_and_left_only_for_a_much_quicker_one() {
+        let mut servers = servers();
+        servers.replicas.retain(|replica| replica.lag_ms != Some(0));
+        servers.replicas[1].lag_ms = Some(10);
+        let [two, four] = ["db-2", "db-4"].map(name);
+        let (class, loads) = (classify(b"SELECT 1"), Loads::default());
+        let to = |current| {
+            let choice = Choice {
+                current,
+                turn: 1,
+                loads: Some(&loads),
+                ..CHOICE
+            };
+            decide(&session(), &class, &servers, RULES, choice).to
+        };
+        loads.begin(&four);
+        assert_eq!(to(None), To::Replica(&two));
+        assert_eq!(to(Some(&four)), To::Replica(&four));
+        for _ in 0..20 {
+            loads.begin(&four);
+        }
+        assert_eq!(to(Some(&four)), To::Replica(&two));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::prepared::Statements;
 use crate::relay::{self, Left};
 use crate::server::{Identity, ServerConnection};
 use crate::sessions::Ticket;
-use crate::state::SessionState;
+use crate::state::{Last, SessionState};
 use crate::worker::Worker;
 
 /// A client and what works for it.
@@ -257,6 +257,8 @@ impl Session {
 
     async fn reply_ok(&mut self) -> Result<Flow, Trouble> {
         self.reply(&reply::ok(self.state.status)).await?;
+        // An OK is the last answer, with no rows and none changed.
+        (self.state.last, self.left) = (Last::Parted { rows: false }, Left::Nothing);
         Ok(Flow::On)
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mysql::capability::status::{
-    AUTOCOMMIT, IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, NO_BACKSLASH_ESCAPES,
+    ANSI_QUOTES, AUTOCOMMIT, IN_READ_ONLY_TRANSACTION, IN_TRANSACTION, NO_BACKSLASH_ESCAPES,
 };
 use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
@@ -103,7 +103,7 @@ impl SessionState {
     /// `status`: of a new connection, from a server's greeting.
     pub(crate) fn new(status: u16, collation: u8, schema: Option<String>) -> Self {
         Self {
-            status: status & (AUTOCOMMIT | NO_BACKSLASH_ESCAPES),
+            status: status & (AUTOCOMMIT | NO_BACKSLASH_ESCAPES | ANSI_QUOTES),
             pins: Pins::NONE,
             settings: Settings {
                 variables: BTreeMap::new(),
@@ -135,7 +135,8 @@ impl SessionState {
 
     /// A reply's status word: what outlasts the reply is kept.
     pub(crate) fn set_status(&mut self, status: u16) {
-        let lasting = AUTOCOMMIT | NO_BACKSLASH_ESCAPES | IN_TRANSACTION | IN_READ_ONLY_TRANSACTION;
+        let modes = NO_BACKSLASH_ESCAPES | ANSI_QUOTES;
+        let lasting = AUTOCOMMIT | modes | IN_TRANSACTION | IN_READ_ONLY_TRANSACTION;
         self.status = status & lasting;
     }
 

@@ -19,6 +19,7 @@ use crate::digests::Digests;
 use crate::known::Known;
 use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
 use crate::listening::{Listener, Listening};
+use crate::loads::Loads;
 use crate::login;
 use crate::metrics::{Counts, bump};
 use crate::pool::{Kind, Pool};
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     pub(crate) floor: Arc<Floor>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) slots: Slots,
+    pub(crate) loads: Loads,
     threads: usize,
     pub(crate) patience: Patience,
     pool: RefCell<Pool>,
@@ -93,6 +95,7 @@ pub(crate) async fn run(parts: Parts) {
         floor: parts.floor,
         draining: parts.draining.clone(),
         slots: Slots::default(),
+        loads: Loads::default(),
         threads: parts.threads,
         patience: parts.patience,
         pool: RefCell::default(),
@@ -339,6 +342,11 @@ impl Worker {
     pub(crate) fn knows_schema(&self, user: &str, schema: &str) -> bool {
         let key = (user.to_owned(), schema.to_owned());
         self.schemas.borrow().contains(&key)
+    }
+
+    /// One of them may be gone. Other threads find that out by their first statement in it.
+    pub(crate) fn forget_schemas(&self) {
+        self.schemas.borrow_mut().clear();
     }
 
     /// This user may use this schema: a login need not ask again. That only spares a connection;

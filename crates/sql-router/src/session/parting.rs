@@ -12,6 +12,7 @@ use mysql::error_code;
 use site::name::MemberName;
 use tokio::time::Instant;
 
+use super::servers::restore;
 use super::statement::Ask;
 use super::{Session, Trouble, say};
 use crate::limits::{ASKED_SOON, CONNECT};
@@ -199,15 +200,21 @@ impl Session {
         self.ensure_primary().await
     }
 
+    fn note_listed(&mut self, on: Last, answer: &Answer, class: Option<&Class>) {
+        let empty = !answer.warned;
+        if !empty || class.is_some_and(|class| class.clears) {
+            self.state.listed = Listed { on, empty };
+        }
+    }
+
     /// This side ran the last statement.
     pub(super) fn note_last(&mut self, last: Last, answer: &Answer, class: Option<&Class>) {
-        let counted = class.is_some_and(|class| class.counted);
-        if answer.warned || class.is_some_and(|class| class.clears) {
-            self.state.listed = Listed {
-                on: last,
-                empty: !answer.warned,
-            };
+        self.note_listed(last, answer, class);
+        // What was prepared has run nothing.
+        if answer.prepared.is_some() {
+            return;
         }
+        let counted = class.is_some_and(|class| class.counted);
         self.state.last = last;
         self.left = answer.left;
         if last == Last::Primary
@@ -276,6 +283,24 @@ impl Session {
             Last::Parted { rows: true } => self.make_again("SELECT 1").await,
             Last::Parted { rows: false } => self.make_again("DO 0").await,
             Last::Lost => Err(forgotten()),
+        }
+    }
+
+    /// A replica that is asked for rows or warnings of before answers under the settings of now. SET leaves
+    /// both as they are.
+    pub(super) async fn restore_asked(&mut self, class: &Class) -> Result<(), Trouble> {
+        let Some(replica) = self.replica.as_mut() else {
+            return Ok(());
+        };
+        if !class.found_rows && !class.warnings {
+            return Ok(());
+        }
+        match restore(replica, &self.state.settings).await {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                self.lose_replica();
+                Err(forgotten())
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Prepared statements: the client's id stands for a text; on each server connection the text is
 //! prepared when it is first needed there.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use mysql::error_code;
@@ -151,33 +152,28 @@ impl Session {
             return Ok(spare);
         }
         let now = Reading::of(&self.state.settings);
-        let mut elsewhere = None;
-        let text = match self.statements.get(id) {
-            None => None,
-            Some(statement) if *statement.read_under == now => Some(statement.text.clone()),
-            // Here it would mean something else than where it was prepared.
-            Some(statement) => {
-                elsewhere = statement.read_under.other_schema(&now).map(str::to_owned);
-                Some(statement.text.clone()).filter(|_| elsewhere.is_some())
-            }
-        };
-        let Some(text) = text else {
-            let what = "the statement was prepared under another schema, SQL mode or character set, \
-                            and the connection that knows it is gone; prepare it again";
+        let known = self.statements.get(id);
+        let known = known.filter(|statement| statement.read_under.is_had_again(&now));
+        let Some((text, then)) =
+            known.map(|one| (Rc::clone(&one.text), Rc::clone(&one.read_under)))
+        else {
+            let what = "the statement was prepared without a schema, and the connection that knows it is \
+                        gone; prepare it again";
             return Err(AskError::Refused(ErrPacket {
                 code: error_code::UNKNOWN_STATEMENT.code,
                 state: "HY000".to_owned(),
                 message: what.to_owned(),
             }));
         };
-        let prepared = match (elsewhere, self.state.settings.schema.clone()) {
-            (Some(schema), Some(back)) => {
-                server.use_schema(&schema).await?;
+        let prepared = match *then == now {
+            true => server.prepare(&text).await?,
+            false => {
+                // Here and now it would mean something else than where it was prepared.
+                self.read_as(server, &now, &then).await?;
                 let prepared = server.prepare(&text).await;
-                server.use_schema(&back).await?;
+                self.read_as(server, &then, &now).await?;
                 prepared?
             }
-            _ => server.prepare(&text).await?,
         };
         let on_server = OnServer {
             id: prepared.id,
@@ -185,6 +181,19 @@ impl Session {
         };
         server.prepared.insert(id, on_server);
         Ok(on_server)
+    }
+
+    /// Makes a connection read texts as under `to`.
+    async fn read_as(
+        &self,
+        server: &mut ServerConnection,
+        from: &Reading,
+        to: &Reading,
+    ) -> Result<(), AskError> {
+        if let Some(schema) = to.schema().filter(|_| to.schema() != from.schema()) {
+            server.use_schema(schema).await?;
+        }
+        server.ask(&to.set(self.who.collation)).await.map(drop)
     }
 
     /// Sends COM_STMT_EXECUTE with the id, and if need be the types, that `server` knows.

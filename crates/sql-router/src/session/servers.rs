@@ -263,8 +263,15 @@ impl Session {
             return false;
         };
         self.state.asked_over(Last::Primary);
-        let asking = primary.ask_with_collation("SELECT @@last_gtid, @@collation_connection");
-        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
+        let sql = match self.state.recollated {
+            false => "SELECT @@last_gtid, @@collation_connection",
+            true => {
+                "SELECT @@last_gtid, @@collation_connection, (SELECT id FROM \
+                 information_schema.collations WHERE collation_name = @@collation_connection)"
+            }
+        };
+        let asking = primary.ask_with_collation(sql);
+        let Ok(Ok((row, sent_in))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -275,6 +282,8 @@ impl Session {
         // Another session may have written what is the last one here.
         let own = primary.past == Past::Clean;
         let gtid = gtid.filter(|_| own);
+        let number = values.next().flatten();
+        let results = number.is_some_and(|number| number.parse() == Ok(sent_in));
         absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }
@@ -309,7 +318,10 @@ impl Session {
 }
 
 /// Sends what `connection` misses. Refused: it is as it was, or the session wants what cannot be had.
-async fn restore(connection: &mut ServerConnection, wants: &Settings) -> Result<(), AskError> {
+pub(super) async fn restore(
+    connection: &mut ServerConnection,
+    wants: &Settings,
+) -> Result<(), AskError> {
     match restore::missing(wants, &connection.has, connection.tracked) {
         Missing::Nothing => return Ok(()),
         Missing::Unwanted => {

@@ -1,7 +1,9 @@
 //! The life of one statement: classify → route → checkout → restore → relay → absorb. Plain calls,
 //! top to bottom.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mysql::error_code;
 use mysql::packet::Channel;
@@ -129,6 +131,7 @@ impl Session {
             } else {
                 0
             },
+            loads: Some(&self.worker.loads),
         };
         let rules = Rules {
             mode,
@@ -157,12 +160,28 @@ impl Session {
         // What asks about the last statement must find the connection as that left it.
         if job.known.class.kind == Kind::AboutLast {
             self.check_counted(&job.known.class, job.ask, Last::Replica)?;
+            self.restore_asked(&job.known.class).await?;
         } else if let Err(because) = self
             .ensure_replica(snapshot, member, routing.consistency)
             .await
         {
             return Ok(Err(because));
         }
+        let (worker, begun) = (Rc::clone(&self.worker), Instant::now());
+        worker.loads.begin(member);
+        let answered = self.ask_replica(member, job, because, routing).await;
+        worker.loads.end(member, begun.elapsed());
+        answered
+    }
+
+    /// Sends it to the replica that is ready for it.
+    async fn ask_replica(
+        &mut self,
+        member: &MemberName,
+        job: &Job,
+        because: Because,
+        routing: SqlRouting,
+    ) -> Result<Result<Answer, Because>, Trouble> {
         let Some(mut replica) = self.replica.take() else {
             return Ok(Err(Because::ReplicaFailed));
         };
@@ -246,6 +265,9 @@ impl Session {
                 self.keep_prepared(&mut primary, job, &answer);
                 self.primary = Some(primary);
                 self.note_last(Last::Primary, &answer, Some(&job.known.class));
+                if job.known.class.schemas {
+                    self.worker.forget_schemas();
+                }
                 if job.known.class.because == Reason::FoundRows {
                     self.left = Left::More;
                 }
@@ -395,4 +417,5 @@ const UNREAD: Class = Class {
     hint: None,
     may_be_read: false,
     releases: false,
+    schemas: true,
 };

@@ -33,6 +33,8 @@ pub struct Class {
     pub may_be_read: bool,
     /// COMMIT RELEASE and its like: the server closes the connection behind its OK.
     pub releases: bool,
+    /// A schema may be gone after it.
+    pub schemas: bool,
 }
 
 impl Class {

@@ -17,6 +17,7 @@ pub fn classify(text: &[u8]) -> Class {
     if memchr::memchr(b'\\', text).is_some() {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
+        class.schemas |= other.schemas;
         class.clears &= other.clears;
         class.unreported |= other.unreported;
         class.looks_back |= other.looks_back;
@@ -59,6 +60,7 @@ struct Walk<'a> {
     pins: Pins,
     unreported: bool,
     releases: bool,
+    schemas: bool,
     about_last: bool,
     /// Asks for warnings.
     warnings: bool,
@@ -171,7 +173,24 @@ impl<'a> Walk<'a> {
         let first = self.words == 1;
         match verb {
             Verb::Show if equals(word, &["full", "extended"]) => {}
-            Verb::Show => self.verb = Some(show(word)),
+            Verb::Show => {
+                self.verb = Some(show(word));
+                // These ask tables of the server's own.
+                let tables = [
+                    "variables",
+                    "status",
+                    "events",
+                    "plugins",
+                    "open",
+                    "table",
+                    "global",
+                    "session",
+                ];
+                self.from |= equals(word, &tables);
+            }
+            Verb::ShowOther if self.after("create") => {
+                self.from |= equals(word, &["table", "view", "sequence"]);
+            }
             Verb::Explain if first && equals(word, &["extended", "partitions"]) => self.words = 0,
             Verb::Explain if first && equals(word, &["format"]) => self.words = 0,
             // `FORMAT = JSON`: the format's name is not what is explained.
@@ -196,6 +215,7 @@ impl<'a> Walk<'a> {
                     .iter()
                     .any(|before| self.after(before));
             }
+            Verb::Define if first => self.schemas |= equals(word, &["database", "schema"]),
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
@@ -397,11 +417,12 @@ impl<'a> Walk<'a> {
                 Verb::Describe | Verb::ShowSafe => true,
                 // SHOW CREATE DATABASE uses none.
                 Verb::Show | Verb::ShowOther => self.from,
-                Verb::Write | Verb::Create | Verb::Define => true,
+                Verb::Write | Verb::Create | Verb::Define | Verb::Call => true,
                 _ => false,
             },
             hint: None,
             releases: self.releases,
+            schemas: self.schemas,
             may_be_read: reads && !self.barred && kind == Kind::Other && self.pins.is_empty(),
         }
     }

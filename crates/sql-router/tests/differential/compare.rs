@@ -1,9 +1,10 @@
 //! Runs a script on both sides and finds the first answer that differs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, PATIENCE, Server};
+use crate::bed::{Bed, PATIENCE, Server, Wish};
 use crate::known;
 use crate::step::{Event, Script};
 use crate::wire::{Answer, Client, Piece};
@@ -18,14 +19,24 @@ pub(crate) struct Pair {
     alone: Server,
     /// Scripts that ended early because the router says that it does not know.
     pub(crate) forgotten: u64,
+    /// The same, because all connections are held.
+    pub(crate) held: u64,
     _dir: tempfile::TempDir,
 }
 
 impl Pair {
-    pub(crate) async fn start() -> Self {
+    /// `connections`: so many to each server, for one thread of the router.
+    pub(crate) async fn start(threads: usize, connections: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (bed, alone) = tokio::join!(Bed::start(), Server::alone(dir.path(), "alone"));
-        bed.change(|snapshot| snapshot.target.causal_wait = CAUSAL_WAIT);
+        let wish = Wish {
+            threads,
+            ..Wish::default()
+        };
+        let (bed, alone) = tokio::join!(Bed::with(wish), Server::alone(dir.path(), "alone"));
+        bed.change(|snapshot| {
+            snapshot.target.causal_wait = CAUSAL_WAIT;
+            snapshot.target.connections = connections;
+        });
         for server in [&bed.primary, &alone] {
             server.sql(&known::ACCOUNTS).await;
         }
@@ -33,6 +44,7 @@ impl Pair {
             bed,
             alone,
             forgotten: 0,
+            held: 0,
             _dir: dir,
         }
     }
@@ -45,6 +57,7 @@ impl Pair {
             straight.push(Client::connect(self.alone.address, lane).await);
             routed.push(Client::connect(self.bed.address, lane).await);
         }
+        let mut reported = vec![BTreeMap::new(); script.lanes.len()];
         let mut result = Ok(());
         for (at, event) in script.steps.iter().enumerate() {
             match event {
@@ -60,7 +73,15 @@ impl Pair {
                         self.forgotten += 1;
                         break;
                     }
-                    if let Some(difference) = difference(&one, &other) {
+                    if other.pieces.iter().any(is_held) {
+                        self.held += 1;
+                        break;
+                    }
+                    for report in &other.reports {
+                        let (name, value) = split(report);
+                        reported[*lane].insert(name.to_owned(), value.to_owned());
+                    }
+                    if let Some(difference) = difference(&one, &other, &reported[*lane]) {
                         result = Err(told(script, at, &difference));
                         break;
                     }
@@ -141,8 +162,16 @@ fn is_forgotten(piece: &Piece) -> bool {
     matches!(piece, Piece::Error { message, .. } if message.starts_with("what the last statement left"))
 }
 
+fn is_held(piece: &Piece) -> bool {
+    matches!(piece, Piece::Error { code: 1040, .. })
+}
+
 /// None: the same.
-fn difference(straight: &Answer, routed: &Answer) -> Option<String> {
+fn difference(
+    straight: &Answer,
+    routed: &Answer,
+    reported: &BTreeMap<String, String>,
+) -> Option<String> {
     let mut out = String::new();
     if straight.pieces != routed.pieces {
         for (name, answer) in [("straight", straight), ("routed", routed)] {
@@ -152,9 +181,11 @@ fn difference(straight: &Answer, routed: &Answer) -> Option<String> {
             }
         }
     }
-    // The router asks its servers for more reports than a client gets by default; none may be missing.
+    // The router asks its servers for more reports than a client gets by default. None may be missing, but
+    // with more of them one may come earlier: what a failed routine set waits for the next OK that reports.
     for report in &straight.reports {
-        if !routed.reports.contains(report) {
+        let (name, value) = split(report);
+        if reported.get(name).map(String::as_str) != Some(value) {
             writeln!(
                 out,
                 "  not reported: {report}; reported: {:?}",
@@ -164,6 +195,11 @@ fn difference(straight: &Answer, routed: &Answer) -> Option<String> {
         }
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// `name=value`, or `schema name`.
+fn split(report: &str) -> (&str, &str) {
+    report.split_once(['=', ' ']).unwrap_or((report, ""))
 }
 
 fn told(script: &Script, at: usize, difference: &str) -> String {

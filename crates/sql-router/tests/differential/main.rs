@@ -11,6 +11,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stdout,
     reason = "a test fails by panicking"
 )]
 
@@ -25,9 +26,12 @@ mod step;
 mod wire;
 
 use compare::Pair;
+use step::Script;
 
 /// Enough to meet every family of statements; a few seconds.
 const SCRIPTS: u64 = 60;
+/// Who shares waits: each takes longer.
+const SHARED_SCRIPTS: u64 = 15;
 
 fn from_environment(name: &str, otherwise: u64) -> u64 {
     match std::env::var(name) {
@@ -38,16 +42,15 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-#[tokio::test]
-async fn nobody_can_tell_the_router_from_a_server() {
-    let scripts = from_environment("MAINSTAY_DIFFERENTIAL_SCRIPTS", SCRIPTS);
+/// Runs scripts until enough have failed.
+async fn run(pair: &mut Pair, scripts: u64, make: impl Fn(u64) -> Script) {
+    let scripts = from_environment("MAINSTAY_DIFFERENTIAL_SCRIPTS", scripts);
     let first = from_environment("MAINSTAY_DIFFERENTIAL_SEED", 1);
-    let mut pair = Pair::start().await;
     let shown = from_environment("MAINSTAY_DIFFERENTIAL_FAILURES", 1) as usize;
     let mut failures = Vec::new();
     let (mut sessions, mut statements) = (0, 0);
     for seed in first..first + scripts {
-        let script = generate::script(seed);
+        let script = make(seed);
         sessions += script.lanes.len();
         statements += script.steps.len();
         if pair.run(&script).await.is_err() {
@@ -68,10 +71,33 @@ async fn nobody_can_tell_the_router_from_a_server() {
         "{scripts} scripts, {sessions} sessions, {statements} steps; {} to the replica, {} to the primary",
         status.to_replica, status.to_primary
     );
-    println!("{} scripts ended at what is not known", pair.forgotten);
-    assert!(pair.forgotten * 10 <= scripts, "{}", pair.forgotten);
+    println!(
+        "{} scripts ended at what is not known, {} where all connections were held",
+        pair.forgotten, pair.held
+    );
     assert!(
         status.to_replica > 0 && status.to_primary > 0,
         "both servers must have been used: {status:?}"
     );
+}
+
+#[tokio::test]
+async fn nobody_can_tell_the_router_from_a_server() {
+    let mut pair = Pair::start(2, 64).await;
+    run(&mut pair, SCRIPTS, generate::script).await;
+    let scripts = from_environment("MAINSTAY_DIFFERENTIAL_SCRIPTS", SCRIPTS);
+    assert!(pair.forgotten * 10 <= scripts, "{}", pair.forgotten);
+    assert_eq!(pair.held, 0);
+}
+
+/// Four sessions and two connections to each server: they part with them between their statements.
+#[tokio::test]
+async fn nor_when_sessions_share_few_connections() {
+    let mut pair = Pair::start(1, 2).await;
+    run(&mut pair, SHARED_SCRIPTS, generate::shared).await;
+    let waited = pair.bed.router.metrics();
+    let waited = waited
+        .lines()
+        .find(|line| line.starts_with("mainstay_sql_waited_total"));
+    println!("{waited:?}");
 }

@@ -64,9 +64,9 @@ struct Nature {
     families: Vec<Family>,
 }
 
-fn nature(seeded: &mut Seeded) -> Nature {
+fn nature(seeded: &mut Seeded, given: &[(Family, usize, usize)]) -> Nature {
     let mut families = Vec::new();
-    for (family, weight, percent) in FAMILIES {
+    for &(family, weight, percent) in given {
         if seeded.percent(percent) {
             families.extend(std::iter::repeat_n(family, weight));
         }
@@ -87,10 +87,31 @@ fn lane(seeded: &mut Seeded, number: usize) -> Lane {
 
 /// The script of a seed: one to three sessions, each with a schema of its own.
 pub(crate) fn script(seed: u64) -> Script {
-    let mut seeded = Seeded::new(seed);
-    let count = [1, 1, 1, 2, 3][seeded.below(5)];
+    let count = [1, 1, 1, 2, 3][Seeded::new(seed).below(5)];
+    of_sessions(seed, count, &FAMILIES)
+}
+
+/// The same, of four sessions, that seldom hold anything on a connection.
+pub(crate) fn shared(seed: u64) -> Script {
+    let hold = [
+        Family::Temporary,
+        Family::Lock,
+        Family::UserVariable,
+        Family::SqlPrepare,
+        Family::Transaction,
+        Family::Big,
+    ];
+    let seldom = FAMILIES.map(|(family, weight, percent)| match hold.contains(&family) {
+        true => (family, weight, percent / 4),
+        false => (family, weight, percent),
+    });
+    of_sessions(seed, 4, &seldom)
+}
+
+fn of_sessions(seed: u64, count: usize, families: &[(Family, usize, usize)]) -> Script {
+    let mut seeded = Seeded::new(!seed);
     let lanes: Vec<Lane> = (0..count).map(|number| lane(&mut seeded, number)).collect();
-    let natures: Vec<Nature> = (0..count).map(|_| nature(&mut seeded)).collect();
+    let natures: Vec<Nature> = (0..count).map(|_| nature(&mut seeded, families)).collect();
     let length = count * (10 + seeded.below(30));
     let lags = seeded.percent(60);
     let first = |lane| Event::Of(lane, Step::Query(FIRST.to_vec()));

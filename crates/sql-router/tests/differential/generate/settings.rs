@@ -2,7 +2,7 @@
 
 use crate::seeded::Seeded;
 
-const SETTINGS: [&str; 138] = [
+const SETTINGS: [&str; 144] = [
     "SET time_zone = '+02:00'",
     "SET SESSION time_zone = '-07:30'",
     "SET @@time_zone = 'SYSTEM'",
@@ -138,6 +138,13 @@ const SETTINGS: [&str; 138] = [
     "/*!40101 SET @saved = @@time_zone */",
     "/*M!100100 SET sql_notes = 0 */",
     "FLUSH STATUS",
+    // What sqlx, Rails, Laravel, Django and Connector/J begin with.
+    "SET sql_mode=(SELECT CONCAT(@@sql_mode, ',PIPES_AS_CONCAT,NO_ENGINE_SUBSTITUTION')),time_zone='+00:00',NAMES utf8mb4 COLLATE utf8mb4_unicode_ci;",
+    "SET  @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), ',NO_AUTO_VALUE_ON_ZERO'),  @@SESSION.sql_auto_is_null = 0, @@SESSION.wait_timeout = 2147483",
+    "set names 'utf8mb4' collate 'utf8mb4_unicode_ci'",
+    "set session sql_mode='ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SQL_AUTO_IS_NULL = 0",
+    "SET autocommit=1, sql_mode=concat(@@sql_mode,',STRICT_TRANS_TABLES')",
     "USE d{l}",
     "USE e{l}",
     "USE nowhere",
