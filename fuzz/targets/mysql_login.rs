@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mysql::handshake::{AuthSwitch, ChangeUser, FirstAnswer, Greeting, Response};
+use mysql::handshake::{AuthSwitch, ChangeUser, FirstAnswer, Greeting, Program, Response};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(greeting) = Greeting::parse(bytes) {
@@ -14,6 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(change) = ChangeUser::parse(bytes) {
         assert!(change.user.len() + change.answer.len() <= 3 * bytes.len());
     }
+    let program = Program::of(bytes);
+    assert!(program.name.len() + program.version.len() <= 3 * bytes.len());
     if let Ok(FirstAnswer::Response(response)) = FirstAnswer::parse(bytes) {
         let Ok(FirstAnswer::Response(again)) = FirstAnswer::parse(&response.encode()) else {
             panic!("{response:?}");

@@ -41,6 +41,7 @@ impl Snapshot {
 }
 
 /// Whether connections to the members go over TLS, and whom they trust. The file has the authorities in PEM.
+/// It counts for connections that are made from now on; a new generation leaves none of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ServersTls {
