@@ -24,6 +24,7 @@ mod sessions;
 mod users;
 
 // its statements
+mod intake;
 mod session;
 
 // what decides, without I/O: what a statement is, where it goes, what is sent first, what is learned

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::servers::restore;
 use super::statement::Ask;
 use super::{Session, Trouble, say};
+use crate::intake;
 use crate::limits::{ASKED_SOON, CONNECT};
-use crate::relay::{self, Answer, Left};
+use crate::relay::{Answer, Left};
 use crate::server::{AskError, OpenError, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
@@ -114,7 +115,7 @@ impl Session {
         tokio::select! {
             biased;
             // Its next command is here; what is read stays in the buffer.
-            _ = relay::arrival(&mut self.client, self.worker.patience.stalled) => false,
+            _ = intake::arrival(&mut self.client, self.worker.patience.stalled) => false,
             () = tokio::time::sleep_until(until) => true,
         }
     }
