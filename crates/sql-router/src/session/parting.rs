@@ -22,7 +22,7 @@ use crate::server::{AskError, OpenError, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last, Listed};
-use crate::statement::class::Class;
+use crate::statement::class::{Class, Reason};
 use crate::worker::Worker;
 
 impl Session {
@@ -146,7 +146,11 @@ impl Session {
 
     fn note_listed(&mut self, on: Last, answer: &Answer, class: Option<&Class>) {
         let empty = !answer.warned;
-        if !empty || class.is_some_and(|class| class.clears) {
+        // Of a CALL it is the procedure that does, when it is run.
+        let prepared = answer.prepared.is_some();
+        let clears =
+            |class: &Class| class.clears && !(prepared && class.because == Reason::Routine);
+        if !empty || class.is_some_and(clears) {
             self.state.listed = Listed { on, empty };
         }
     }

@@ -402,7 +402,8 @@ impl Client {
             let row = self.packet().await?;
             let end = match row.first() {
                 Some(0xff) => true,
-                Some(0xfe) => self.modern || row.len() < 9,
+                // Of a full frame: a value of 16 MiB and more.
+                Some(0xfe) => row.len() < 9 || self.modern && row.len() < 0xff_ffff,
                 _ => false,
             };
             if end {
