@@ -386,4 +386,43 @@ mod tests {
         eof(&mut session.0, 0x4002, Some(&classify(b"SELECT f()")));
         assert_eq!(session.0.unseen, Unseen::Effect);
     }
+
+    #[test]
+    fn a_collation_is_learned_only_where_one_may_have_been_set() {
+        let ask = |sql: &str, results| {
+            let mut session = Session::new();
+            let charsets = ["character_set_results", "character_set_connection"];
+            let blocks = charsets.map(|name| variable(name, "latin1"));
+            session.run(sql, AUTOCOMMIT, &blocks);
+            let Session(state, has) = &mut session;
+            asked(state, has, None, Some("latin1_bin"), results);
+            assert_eq!(state.settings, *has);
+            let value = |name| state.variable(name).map(str::to_owned);
+            (
+                value("collation_connection"),
+                value("character_set_results"),
+            )
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let names = "SET NAMES latin1 COLLATE latin1_bin";
+        let with = some("latin1 COLLATE latin1_bin");
+        assert_eq!(ask(names, true), (some("latin1_bin"), with));
+        assert_eq!(ask(names, false), (some("latin1_bin"), some("latin1")));
+        assert_eq!(ask("SET NAMES latin1", true), (None, some("latin1")));
+    }
+
+    #[test]
+    fn what_a_failed_routine_did_is_not_known() {
+        for (sql, code, pins) in [
+            ("CALL p()", 1644, Pins::STATE),
+            ("CALL p()", 1305, Pins::NONE),
+            ("SELECT f()", 1644, Pins::STATE),
+            ("SELEC 1", 1064, Pins::NONE),
+            ("INSERT INTO t VALUES (1)", 1062, Pins::NONE),
+        ] {
+            let mut session = Session::new();
+            err(&mut session.0, code, Some(&classify(sql.as_bytes())));
+            assert_eq!(session.0.pins, pins, "{sql}: {code}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod tls;
 mod users;
 
 // its statements
+mod intake;
 mod session;
 
 // what decides, without I/O: what a statement is, where it goes, what is sent first, what is learned

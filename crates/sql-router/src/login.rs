@@ -18,7 +18,7 @@ use mysql::tls::Acceptor;
 use crate::limits::{LOGIN, LOGIN_PACKET, USERS_AGE};
 use crate::metrics::bump;
 use crate::proving::{self, Claim};
-use crate::server::{CARRIED, Identity, OpenError, ServerConnection};
+use crate::server::{AskError, CARRIED, Identity, OpenError, ServerConnection};
 use crate::sessions::Ticket;
 use crate::state::{SessionState, Settings};
 use crate::users::Users;
@@ -337,10 +337,15 @@ pub(crate) async fn schema_exists(
         ..Settings::default()
     };
     match worker.connect(&snapshot, primary, who, &wants, hold).await {
-        Ok(connection) => {
-            worker.learn_schema(&who.user, schema);
-            Ok(Some(connection))
-        }
+        // One from the pool may be in another schema, or in one that is gone.
+        Ok(mut connection) => match connection.use_schema(schema).await {
+            Ok(()) => {
+                worker.learn_schema(&who.user, schema);
+                Ok(Some(connection))
+            }
+            Err(AskError::Refused(error)) => Err(refused(&error)),
+            Err(AskError::Broken(_)) => Ok(None),
+        },
         Err(OpenError::Refused(error)) => Err(refused(&error)),
         // Later, when a statement needs it, it is waited for.
         Err(OpenError::Unreachable { .. } | OpenError::Busy { .. }) => Ok(None),

@@ -213,3 +213,55 @@ impl Statements {
         self.open.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(variables: &[(&str, &str)], schema: Option<&str>) -> Reading {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Reading::of(&Settings {
+            variables: variables.iter().map(own).collect(),
+            schema: schema.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn what_was_not_set_is_what_the_login_had() {
+        let set = reading(&[], None).set(224);
+        assert!(
+            set.starts_with("SET sql_mode=DEFAULT, character_set_client=(SELECT"),
+            "{set}"
+        );
+        assert!(
+            set.ends_with("WHERE id=224), collation_connection=224"),
+            "{set}"
+        );
+    }
+
+    #[test]
+    fn a_character_set_brings_its_collation_unless_another_was_set() {
+        let charset = [
+            ("character_set_client", "latin1"),
+            ("character_set_connection", "latin1"),
+            ("sql_mode", "ANSI"),
+        ];
+        let set =
+            "SET sql_mode='ANSI', character_set_client='latin1', character_set_connection='latin1'";
+        assert_eq!(reading(&charset, None).set(45), set);
+        let both = [
+            charset.as_slice(),
+            &[("collation_connection", "latin1_bin")],
+        ]
+        .concat();
+        let with = format!("{set}, collation_connection='latin1_bin'");
+        assert_eq!(reading(&both, None).set(45), with);
+    }
+
+    #[test]
+    fn there_is_no_way_back_to_no_schema() {
+        let (none, some) = (reading(&[], None), reading(&[("sql_mode", "")], Some("a")));
+        assert!(some.is_had_again(&reading(&[], Some("b"))) && none.is_had_again(&none));
+        assert!(!none.is_had_again(&some) && !some.is_had_again(&none));
+    }
+}

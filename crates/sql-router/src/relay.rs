@@ -1,16 +1,15 @@
 //! Bytes through: a command's frames to a server, its answer's frames to the client. Memory is
 //! bounded by one read (64 KiB) plus one control packet, and the slower side sets the pace.
 
-use std::io;
 use std::time::Duration;
 
 use mysql::error_code;
-use mysql::packet::{Channel, Frame, HEADER, PacketError};
+use mysql::packet::{Channel, HEADER, PacketError};
 use mysql::reply::{ErrPacket, OkPacket, parse_eof};
 use mysql::scan::{Expect, Prepared, Scanner, Then, What};
 
 use crate::absorb;
-use crate::limits::COMMAND;
+use crate::intake::{head, some};
 use crate::server::ServerConnection;
 use crate::state::SessionState;
 use crate::statement::class::Class;
@@ -308,74 +307,4 @@ impl Relay<'_> {
 /// Errors that say less about the statement than about the replica.
 fn is_withheld(code: u16) -> bool {
     error_code::is_read_only(code) || error_code::is_perhaps_behind(code)
-}
-
-/// The head of the next command; of one that is not longer than a frame, all is there then. Safe to
-/// cancel. Nobody need hurry to begin, but who has begun must go on.
-pub(crate) async fn arrival(client: &mut Channel, stalled: Duration) -> Result<Frame, PacketError> {
-    let frame = client.frame().await?;
-    if !frame.continues() {
-        fill_to(client, HEADER + frame.length, stalled).await?;
-    }
-    Ok(frame)
-}
-
-/// Reads until `count` bytes are there. Safe to cancel.
-pub(crate) async fn fill_to(
-    client: &mut Channel,
-    count: usize,
-    stalled: Duration,
-) -> Result<(), PacketError> {
-    while client.input().len() < count {
-        let silent = |_| io::Error::from(io::ErrorKind::TimedOut);
-        tokio::time::timeout(stalled, client.fill())
-            .await
-            .map_err(silent)??;
-    }
-    Ok(())
-}
-
-async fn head(client: &mut Channel, stalled: Duration) -> Result<Frame, PacketError> {
-    fill_to(client, HEADER, stalled).await?;
-    client.frame().await
-}
-
-/// What there is of the next `left` bytes, read if need be; not consumed.
-async fn some(client: &mut Channel, left: usize, stalled: Duration) -> Result<&[u8], PacketError> {
-    fill_to(client, 1, stalled).await?;
-    let part = client.input().len().min(left);
-    Ok(client.input().get(..part).unwrap_or_default())
-}
-
-/// Passes a command of several frames on, if there is somebody to take it. When the server stops taking
-/// it (too large: it answers and closes), the rest is read from the client and dropped. The sequence
-/// number of its last frame.
-pub(crate) async fn command(
-    client: &mut Channel,
-    mut server: Option<&mut ServerConnection>,
-    stalled: Duration,
-) -> Result<u8, PacketError> {
-    let mut length = 0;
-    loop {
-        let frame = head(client, stalled).await?;
-        length += frame.length;
-        if length > COMMAND {
-            return Err(PacketError::TooLong { limit: COMMAND });
-        }
-        let mut left = HEADER + frame.length;
-        while left > 0 {
-            let bytes = some(client, left, stalled).await?;
-            let part = bytes.len();
-            if let Some(taking) = server.take()
-                && taking.channel.write(bytes).await.is_ok()
-            {
-                server = Some(taking);
-            }
-            client.consume(part);
-            left -= part;
-        }
-        if !frame.continues() {
-            return Ok(frame.sequence);
-        }
-    }
 }

@@ -24,11 +24,12 @@ use mysql::scan::Expect;
 use tokio::sync::{Notify, watch};
 
 use self::record::Ran;
+use crate::intake;
 use crate::limits::BUFFER_KEPT;
 use crate::login::Admitted;
 use crate::metrics::bump;
 use crate::prepared::Statements;
-use crate::relay::{self, Left};
+use crate::relay::Left;
 use crate::server::{Identity, ServerConnection};
 use crate::sessions::Ticket;
 use crate::state::{Last, SessionState};
@@ -191,7 +192,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.ticket.doomed.notified() => return None,
-                frame = relay::arrival(&mut self.client, worker.patience.stalled) => match frame {
+                frame = intake::arrival(&mut self.client, worker.patience.stalled) => match frame {
                     Ok(frame) => return Some(frame),
                     Err(e) => {
                         tracing::trace!("client {}: {e}", self.peer);
@@ -209,13 +210,13 @@ impl Session {
     /// More of a command that has begun to come.
     async fn fill_to(&mut self, count: usize) -> Result<(), Trouble> {
         let stalled = self.worker.patience.stalled;
-        Ok(relay::fill_to(&mut self.client, count, stalled).await?)
+        Ok(intake::fill_to(&mut self.client, count, stalled).await?)
     }
 
     /// Reads a long command and drops it. The sequence number of its last frame.
     async fn discard(&mut self) -> Result<u8, Trouble> {
         let stalled = self.worker.patience.stalled;
-        Ok(relay::command(&mut self.client, None, stalled).await?)
+        Ok(intake::command(&mut self.client, None, stalled).await?)
     }
 
     /// Gives back what one large command took.

@@ -15,14 +15,15 @@ use tokio::time::Instant;
 use super::servers::restore;
 use super::statement::Ask;
 use super::{Session, Trouble, say};
+use crate::intake;
 use crate::limits::{ASKED_SOON, CONNECT};
 use crate::metrics::bump;
-use crate::relay::{self, Answer, Left};
+use crate::relay::{Answer, Left};
 use crate::server::{AskError, COUNT_NOTHING, OpenError, Past, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last, Listed};
-use crate::statement::class::{Class, Kind};
+use crate::statement::class::{Class, Kind, Reason};
 use crate::worker::Worker;
 
 impl Session {
@@ -116,7 +117,7 @@ impl Session {
         tokio::select! {
             biased;
             // Its next command is here; what is read stays in the buffer.
-            _ = relay::arrival(&mut self.client, self.worker.patience.stalled) => false,
+            _ = intake::arrival(&mut self.client, self.worker.patience.stalled) => false,
             () = tokio::time::sleep_until(until) => true,
         }
     }
@@ -202,7 +203,11 @@ impl Session {
 
     fn note_listed(&mut self, on: Last, answer: &Answer, class: Option<&Class>) {
         let empty = !answer.warned;
-        if !empty || class.is_some_and(|class| class.clears) {
+        // Of a CALL it is the procedure that does, when it is run.
+        let prepared = answer.prepared.is_some();
+        let clears =
+            |class: &Class| class.clears && !(prepared && class.because == Reason::Routine);
+        if !empty || class.is_some_and(clears) {
             self.state.listed = Listed { on, empty };
         }
     }

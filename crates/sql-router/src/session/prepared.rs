@@ -18,7 +18,7 @@ use crate::relay::Answer;
 use crate::route::Because;
 use crate::server::{AskError, ServerConnection};
 use crate::statement::cache::Known;
-use crate::statement::class::Pins;
+use crate::statement::class::{Kind, Pins};
 
 /// An id that no server has given out: of none of its statements.
 const NOBODYS: u32 = u32::MAX - 1;
@@ -153,11 +153,17 @@ impl Session {
         }
         let now = Reading::of(&self.state.settings);
         let known = self.statements.get(id);
-        let known = known.filter(|statement| statement.read_under.is_had_again(&now));
+        let known = known.filter(|one| one.read_under.is_had_again(&now));
+        // To go there and back is to run statements, and it may ask about the last one: if it can be had
+        // as it is, then so.
+        let asks = known
+            .as_ref()
+            .is_some_and(|one| one.class.kind == Kind::AboutLast);
+        let known = known.filter(|one| !asks || one.read_under.schema() == now.schema());
         let Some((text, then)) =
             known.map(|one| (Rc::clone(&one.text), Rc::clone(&one.read_under)))
         else {
-            let what = "the statement was prepared without a schema, and the connection that knows it is \
+            let what = "the statement was prepared in another schema, and the connection that knows it is \
                         gone; prepare it again";
             return Err(AskError::Refused(ErrPacket {
                 code: error_code::UNKNOWN_STATEMENT.code,
@@ -165,7 +171,7 @@ impl Session {
                 message: what.to_owned(),
             }));
         };
-        let prepared = match *then == now {
+        let prepared = match *then == now || asks {
             true => server.prepare(&text).await?,
             false => {
                 // Here and now it would mean something else than where it was prepared.

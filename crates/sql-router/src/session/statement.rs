@@ -14,6 +14,7 @@ use site::target::{SqlMode, SqlRouting};
 use super::record::Statement;
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
+use crate::intake;
 use crate::relay::{self, Answer, Broken, Left, Terms};
 use crate::route::{self, Because, Choice, Destination, Rules, To};
 use crate::server::{AskError, ServerConnection};
@@ -360,7 +361,7 @@ impl Session {
         primary: &mut ServerConnection,
     ) -> Result<u8, Trouble> {
         let stalled = self.worker.patience.stalled;
-        Ok(relay::command(&mut self.client, Some(primary), stalled).await?)
+        Ok(intake::command(&mut self.client, Some(primary), stalled).await?)
     }
 
     /// The primary for a command that streams by; when there is none, the command is read away.

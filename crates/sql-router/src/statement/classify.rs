@@ -61,6 +61,10 @@ struct Walk<'a> {
     unreported: bool,
     releases: bool,
     schemas: bool,
+    /// DO: of itself it uses no table.
+    bare: bool,
+    /// Its rows are not counted.
+    uncounted: bool,
     about_last: bool,
     /// Asks for warnings.
     warnings: bool,
@@ -163,6 +167,9 @@ impl<'a> Walk<'a> {
                     self.pin(Pins::LOCK);
                 }
             }
+            Some(Verb::Write) => self.bare = equals(word, &["do"]),
+            // It leaves FOUND_ROWS() as it was.
+            Some(Verb::Select) => self.uncounted = equals(word, &["values"]),
             Some(Verb::Transaction) if equals(word, &["xa"]) => self.pin(Pins::XA),
             _ => {}
         }
@@ -395,7 +402,9 @@ impl<'a> Walk<'a> {
             pins: self.pins,
             unreported: self.unreported,
             non_ascii: false,
-            counted: verb == Verb::Select && self.objection != Some(Reason::MultiStatement),
+            counted: verb == Verb::Select
+                && !self.uncounted
+                && self.objection != Some(Reason::MultiStatement),
             found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
             looks_back: self.looks_back
                 || self.about_last
@@ -417,7 +426,8 @@ impl<'a> Walk<'a> {
                 Verb::Describe | Verb::ShowSafe => true,
                 // SHOW CREATE DATABASE uses none.
                 Verb::Show | Verb::ShowOther => self.from,
-                Verb::Write | Verb::Create | Verb::Define | Verb::Call => true,
+                Verb::Write => self.from || !self.bare,
+                Verb::Create | Verb::Define | Verb::Call => true,
                 _ => false,
             },
             hint: None,

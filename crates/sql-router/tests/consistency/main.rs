@@ -9,7 +9,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and says what it found"
 )]
 
 #[expect(dead_code, reason = "of another test: this one needs less of it")]

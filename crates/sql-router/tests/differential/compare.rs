@@ -12,6 +12,10 @@ use crate::wire::{Answer, Client, Piece};
 /// The replica's share of a wait; short, as a stopped applier is waited for in vain.
 const CAUSAL_WAIT: Duration = Duration::from_millis(15);
 
+/// For a connection when all are in use: sessions that are asked part with theirs at once, or after
+/// 100 ms.
+const HOLD: Duration = Duration::from_millis(400);
+
 /// A server alone, and a router before two.
 #[derive(Debug)]
 pub(crate) struct Pair {
@@ -36,6 +40,8 @@ impl Pair {
         bed.change(|snapshot| {
             snapshot.target.causal_wait = CAUSAL_WAIT;
             snapshot.target.connections = connections;
+            // Where all are held nobody comes to free one: the sessions take turns here.
+            snapshot.target.hold = HOLD;
         });
         for server in [&bed.primary, &alone] {
             server.sql(&known::ACCOUNTS).await;

@@ -12,7 +12,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and says what it found"
 )]
 
 #[expect(dead_code, reason = "of another test: this one needs less of it")]
@@ -21,6 +21,7 @@ mod bed;
 mod compare;
 mod generate;
 mod known;
+mod payload;
 mod seeded;
 mod step;
 mod wire;
@@ -95,9 +96,10 @@ async fn nobody_can_tell_the_router_from_a_server() {
 async fn nor_when_sessions_share_few_connections() {
     let mut pair = Pair::start(1, 2).await;
     run(&mut pair, SHARED_SCRIPTS, generate::shared).await;
-    let waited = pair.bed.router.metrics();
-    let waited = waited
-        .lines()
-        .find(|line| line.starts_with("mainstay_sql_waited_total"));
-    println!("{waited:?}");
+    let metrics = pair.bed.router.metrics();
+    let waits = "mainstay_sql_connection_waits_total ";
+    let waits = metrics.lines().find_map(|line| line.strip_prefix(waits));
+    let waits: u64 = waits.unwrap().parse().unwrap();
+    println!("{waits} statements waited for a connection");
+    assert!(waits > 0, "nothing was shared");
 }

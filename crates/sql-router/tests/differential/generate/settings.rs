@@ -101,7 +101,7 @@ const SETTINGS: [&str; 144] = [
     "SET ROLE nobody",
     "SET default_storage_engine = 'MyISAM'",
     "SET default_tmp_storage_engine = NULL",
-    "SET sql_big_selects = 0, max_join_size = 2",
+    "SET max_join_size = 4000000",
     "SET max_join_size = DEFAULT",
     "SET check_constraint_checks = 0",
     "SET updatable_views_with_limit = 'NO'",
