@@ -207,9 +207,7 @@ impl Derive<'_> {
         SqlRouterTarget {
             listen: SocketAddr::new(address, port::SQL),
             members: self.member_addresses(),
-            // Idle sessions cost the router little and the database nothing: they share its
-            // connections.
-            sessions: 1000,
+            sessions: self.site.sql_router.sessions,
             connections: self.router_connections(),
             // What a person takes for immediate (Nielsen, Usability Engineering, 1993: 0.1 s).
             causal_wait: Duration::from_millis(100),
@@ -224,6 +222,9 @@ impl Derive<'_> {
 
     /// MariaDB allows 151 connections (`max_connections`); some are for people, replicas and us.
     fn router_connections(&self) -> u32 {
+        if let Some(written) = self.site.sql_router.connections {
+            return written;
+        }
         let routers = self.site.servers_with(Role::App).count().max(1);
         (128 / u32::try_from(routers).unwrap_or(u32::MAX)).max(4)
     }

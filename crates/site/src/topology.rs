@@ -202,6 +202,10 @@ pub struct SqlRouter {
     /// By the name of the database user.
     pub users: BTreeMap<String, SqlRouting>,
     pub slow: Option<SlowLog>,
+    /// Clients at once.
+    pub sessions: u32,
+    /// To each member at once. None: a share of what members take.
+    pub connections: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

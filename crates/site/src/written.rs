@@ -180,6 +180,13 @@ pub struct SqlRouterSection {
     /// acknowledged before it, of anybody. Default `session`.
     #[schemars(extend("examples" = ["session"]))]
     pub consistency: Option<At<Consistency>>,
+    /// Clients logged in at once, per router. Default 1000.
+    #[schemars(range(min = 1, max = 1_000_000), extend("examples" = [1000]))]
+    pub sessions: Option<At<u32>>,
+    /// Connections to each database server at once, per router: its clients share them. Default: 128,
+    /// divided by the number of app servers.
+    #[schemars(range(min = 1, max = 100_000), extend("examples" = [64]))]
+    pub connections: Option<At<u32>>,
     /// Statements that take so long, or longer, are written to the slow log (`mainstay logs sql-slow`).
     /// Default: none.
     #[schemars(extend("examples" = ["500ms"]))]

@@ -18,6 +18,9 @@ const ROUTING: SqlRouting = SqlRouting {
     consistency: Consistency::Session,
 };
 
+/// Idle ones cost the router little and the database nothing: they share its connections.
+const SESSIONS: u32 = 1000;
+
 /// MariaDB's longest name of a user ("Identifier Names"), in characters.
 const LONGEST_USER: usize = 128;
 
@@ -35,6 +38,8 @@ pub(super) fn resolve(
             routing: ROUTING,
             users: BTreeMap::new(),
             slow: None,
+            sessions: SESSIONS,
+            connections: None,
         };
     };
     let known = !servers.is_empty() && !written.left_out.contains("servers");
@@ -51,6 +56,8 @@ pub(super) fn resolve(
         routing,
         users: users(section, routing, problems),
         slow: slow(section, problems),
+        sessions: or(section.sessions.as_ref(), SESSIONS),
+        connections: section.connections.as_ref().map(|written| written.value),
     }
 }
 
