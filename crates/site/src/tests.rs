@@ -198,6 +198,19 @@ fn secrets_are_passed_on_by_name_only() {
 }
 
 #[test]
+fn a_router_has_as_many_clients_and_connections_as_the_file_says() {
+    let bounds = |text: &str| {
+        let target = derive(&loaded(&(SHORTEST.to_owned() + text)), &local());
+        let mut servers = target.servers.into_values();
+        let router = servers.find_map(|server| server.sql_router).unwrap();
+        (router.sessions, router.connections)
+    };
+    assert_eq!(bounds("[database]\n"), (1000, 128));
+    let written = "[database]\n[sql-router]\nsessions = 10000\nconnections = 32\n";
+    assert_eq!(bounds(written), (10_000, 32));
+}
+
+#[test]
 fn an_app_may_be_the_directory_itself() {
     let site = loaded(&SHORTEST.replace("[app]", "[app]\npath = \".\""));
     let target = derive(&site, &local());
