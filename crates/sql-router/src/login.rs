@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mysql::auth::{self, Key, Salt};
 use mysql::capability::{
@@ -138,7 +139,7 @@ struct Login {
     lacks_native: bool,
     response: Response,
     key: Key,
-    users: Rc<Users>,
+    users: Arc<Users>,
     /// Of the last packet, whoever sent it.
     sequence: u8,
     /// Of the certificate that the client was shown, for clients that want one.

@@ -3,7 +3,7 @@
 //! what logs in to the servers: a password in clear is looked at once and dropped.
 
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use mysql::auth::sha2::{self, FAST_OK, FULL, KEY_PLEASE, MORE};
 use mysql::auth::{Key, NATIVE, Password, Salt};
@@ -106,7 +106,7 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    async fn users(&self, age: std::time::Duration) -> Option<Rc<Users>> {
+    async fn users(&self, age: std::time::Duration) -> Option<Arc<Users>> {
         self.worker
             .users
             .get(&self.worker.snapshot.load(), age)

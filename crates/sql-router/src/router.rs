@@ -20,6 +20,7 @@ use crate::slow::SlowLog;
 use crate::snapshot::{Snapshot, Statistics, Status};
 use crate::statistics;
 use crate::tls::Tls;
+use crate::users::Store;
 use crate::visitors::Floor;
 use crate::worker::{self, Parts};
 
@@ -59,6 +60,7 @@ impl Router {
         patience: Patience,
     ) -> std::io::Result<Self> {
         let (tls, known) = (Arc::<Tls>::default(), Arc::<Known>::default());
+        let users = Arc::new(Store::new(Arc::clone(&tls)));
         let (draining, receiver) = watch::channel(false);
         let (slow, writes) = SlowLog::start(snapshot.clone())?;
         let mut router = Self {
@@ -92,6 +94,7 @@ impl Router {
                 sessions: Arc::clone(&router.sessions),
                 tls: Arc::clone(&tls),
                 known: Arc::clone(&known),
+                users: Arc::clone(&users),
                 listeners: listeners.collect::<std::io::Result<Vec<_>>>()?,
                 floor: Arc::clone(&router.floor),
                 sockets: sockets.collect::<std::io::Result<Vec<_>>>()?,

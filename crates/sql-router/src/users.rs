@@ -1,10 +1,8 @@
 //! Who may log in, as the primary has it: read through the service account, kept for a while, read
 //! again when somebody is not found. With it comes what a greeting needs: the servers' version.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mysql::client::{Address, Connection, Rows};
@@ -33,11 +31,11 @@ impl Users {
     }
 }
 
-/// The last reading, and the way to another.
+/// The last reading, of all threads, and the way to another.
 #[derive(Debug)]
 pub(crate) struct Store {
     tls: Arc<Tls>,
-    last: RefCell<Option<Rc<Users>>>,
+    last: Mutex<Option<Arc<Users>>>,
     /// One reads, the others wait for it.
     reading: tokio::sync::Mutex<()>,
 }
@@ -46,13 +44,13 @@ impl Store {
     pub(crate) fn new(tls: Arc<Tls>) -> Self {
         Self {
             tls,
-            last: RefCell::default(),
+            last: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
         }
     }
 
     /// A reading not older than `age`, if a server can be asked; else the last one.
-    pub(crate) async fn get(&self, snapshot: &Snapshot, age: Duration) -> Option<Rc<Users>> {
+    pub(crate) async fn get(&self, snapshot: &Snapshot, age: Duration) -> Option<Arc<Users>> {
         if let Some(users) = self.fresh(age) {
             return Some(users);
         }
@@ -62,20 +60,25 @@ impl Store {
         }
         match read(snapshot, &self.tls).await {
             Ok(users) => {
-                let users = Rc::new(users);
-                *self.last.borrow_mut() = Some(Rc::clone(&users));
+                let users = Arc::new(users);
+                *self.last() = Some(Arc::clone(&users));
                 Some(users)
             }
             Err(why) => {
                 tracing::warn!("the accounts cannot be read: {why}");
-                self.last.borrow().clone()
+                self.last().clone()
             }
         }
     }
 
-    fn fresh(&self, age: Duration) -> Option<Rc<Users>> {
-        let last = self.last.borrow();
-        last.as_ref()
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Arc<Users>>> {
+        // A panic elsewhere leaves it whole: each change is one assignment.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fresh(&self, age: Duration) -> Option<Arc<Users>> {
+        self.last()
+            .as_ref()
             .filter(|users| users.read_at.elapsed() < age)
             .cloned()
     }

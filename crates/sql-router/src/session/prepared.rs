@@ -145,7 +145,9 @@ impl Session {
         if let Some(known) = server.prepared.get(&id) {
             return Ok(*known);
         }
+        // One whose types the client never bound must not find those of another session.
         if let Some(statement) = self.statements.get(id)
+            && (statement.parameters == 0 || !statement.types.is_empty())
             && let Some(spare) = prepared::take_spare(&mut server.spare, statement)
         {
             server.prepared.insert(id, spare);

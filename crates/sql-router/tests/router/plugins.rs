@@ -66,7 +66,6 @@ async fn a_client_that_knows_no_native_password_gets_in_and_is_remembered() {
     };
     let (_, by) = Modern::connect(&bed, new(tls)).await.unwrap();
     assert_eq!(by, Way::Full);
-    // Each thread has its own reading of the accounts: one may not have the new password yet.
     let (mut client, _) = Modern::connect(&bed, new(socket)).await.unwrap();
     assert_eq!(client.query("SELECT 5").await.unwrap(), "5");
     for options in [
