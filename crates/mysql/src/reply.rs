@@ -62,6 +62,11 @@ impl<'a> OkPacket<'a> {
         }
     }
 
+    /// Is there anything that changed?
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Is there more than the counts: a text, a report, or the mark of one?
     pub fn has_more(&self) -> bool {
         !self.info.is_empty() || self.status & SESSION_STATE_CHANGED != 0

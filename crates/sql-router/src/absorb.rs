@@ -46,6 +46,9 @@ pub(crate) fn ok(
     let passing = class.is_some_and(|class| class.kind == Kind::SetStatement);
     let mut explained = false;
     let mut changed = false;
+    if !packet.has_changes() {
+        return;
+    }
     let charset_before = packet
         .changes()
         .any(|change| is_variable(&change, b"character_set_connection"));
@@ -154,14 +157,18 @@ fn variable(
     value: &[u8],
     passing: bool,
 ) {
-    let (name, value) = (text(name), text(value));
-    if name == "last_gtid" {
-        if let Ok(gtid) = value.parse::<Gtid>() {
+    // With every write.
+    if name == b"last_gtid" {
+        let gtid = std::str::from_utf8(value).ok();
+        if let Some(gtid) = gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
             state.seen.advance(gtid);
             // Whatever it read before was committed before this.
             state.read = None;
         }
-    } else if PINNING.contains(&name.as_str()) {
+        return;
+    }
+    let (name, value) = (text(name), text(value));
+    if PINNING.contains(&name.as_str()) {
         state.pins = state.pins.with(Pins::STATE);
     } else if !passing && NOT_CARRIED.contains(&name.as_str()) {
         // Its value is asked for when it is needed.
