@@ -165,6 +165,12 @@ impl Session {
         let counted = class.is_some_and(|class| class.counted);
         self.state.last = last;
         self.left = answer.left;
+        // A text that does not parse has counted nothing.
+        let failed = answer.error.is_some_and(|code| code != 1064);
+        let recounts = failed || class.is_some_and(|class| class.recounts);
+        if recounts && self.state.counted != last {
+            self.state.counted = Last::Lost;
+        }
         if answer.has_rows && self.state.counted != last {
             self.state.counted = if counted { last } else { Last::Lost };
         }

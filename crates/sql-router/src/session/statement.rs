@@ -385,6 +385,7 @@ const UNREAD: Class = Class {
     unreported: false,
     non_ascii: true,
     counted: false,
+    recounts: true,
     found_rows: false,
     warnings: false,
     clears: true,
