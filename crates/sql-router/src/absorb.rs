@@ -120,13 +120,13 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class) {
 }
 
 /// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`. `results`:
-/// results have that collation too.
+/// the collation of results, where it is not the default one.
 pub(crate) fn asked(
     state: &mut SessionState,
     has: &mut Settings,
     last_gtid: Option<&str>,
     collation: Option<&str>,
-    results: bool,
+    results: Option<&str>,
 ) {
     let before = state.seen.clone();
     if let Some(gtid) = last_gtid.and_then(|gtid| gtid.parse::<Gtid>().ok()) {
@@ -141,9 +141,9 @@ pub(crate) fn asked(
             let name = "collation_connection".to_owned();
             settings.variables.insert(name, collation.to_owned());
             let set = settings.variables.get_mut("character_set_results");
-            let set = set.filter(|set| results && !set.is_empty() && !set.contains(' '));
-            if let Some(set) = set {
-                *set = format!("{set}{COLLATE}{collation}");
+            let set = set.filter(|set| !set.is_empty() && !set.contains(COLLATE));
+            if let (Some(set), Some(results)) = (set, results) {
+                *set = format!("{set}{COLLATE}{results}");
             }
         }
     }
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_collation_is_learned_only_where_one_may_have_been_set() {
-        let ask = |sql: &str, results| {
+        let ask = |sql: &str, results: Option<&str>| {
             let mut session = Session::new();
             let charsets = ["character_set_results", "character_set_connection"];
             let blocks = charsets.map(|name| variable(name, "latin1"));
@@ -413,9 +413,12 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let names = "SET NAMES latin1 COLLATE latin1_bin";
         let with = some("latin1 COLLATE latin1_bin");
-        assert_eq!(ask(names, true), (some("latin1_bin"), with));
-        assert_eq!(ask(names, false), (some("latin1_bin"), some("latin1")));
-        assert_eq!(ask("SET NAMES latin1", true), (None, some("latin1")));
+        assert_eq!(ask(names, Some("latin1_bin")), (some("latin1_bin"), with));
+        assert_eq!(ask(names, None), (some("latin1_bin"), some("latin1")));
+        assert_eq!(
+            ask("SET NAMES latin1", Some("latin1_bin")),
+            (None, some("latin1"))
+        );
     }
 
     #[test]

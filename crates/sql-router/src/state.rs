@@ -159,14 +159,6 @@ impl SessionState {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
     }
 
-    /// The router asks something of its own there: FOUND_ROWS() is about that now, until rows of the
-    /// session's follow.
-    pub(crate) fn asked_over(&mut self, side: Last) {
-        if self.counted == side {
-            self.counted = Last::Lost;
-        }
-    }
-
     /// It has read from this replica, which need not be copied each time.
     pub(crate) fn has_read_from(&mut self, member: &MemberName) {
         if self.reader() != Some(member) {

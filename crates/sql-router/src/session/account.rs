@@ -12,7 +12,7 @@ use crate::limits::LOGIN;
 use crate::login::{self, Failed};
 use crate::prepared::Statements;
 use crate::proving::{self, Claim};
-use crate::server::{AskError, Past};
+use crate::server::{AskError, Identity, Past};
 use crate::sessions::{FIRST_ID, Thread};
 
 impl Session {
@@ -40,13 +40,24 @@ impl Session {
         login::claim(&worker, &self.ticket, &change.user).map_err(Trouble::SayAndEnd)?;
         self.release();
         self.statements = Statements::default();
-        self.who.user = change.user;
-        self.who.key = key;
-        self.who.collation = change.collation.unwrap_or(self.who.collation);
+        let who = Identity {
+            user: change.user,
+            key,
+            capabilities: self.who.capabilities,
+            collation: change.collation.unwrap_or(self.who.collation),
+        };
         let schema = change.schema;
-        self.primary = login::schema_exists(&worker, &self.who, schema.as_deref())
-            .await
-            .map_err(Trouble::SayAndEnd)?;
+        match login::schema_exists(&worker, &who, schema.as_deref()).await {
+            Ok(primary) => (self.primary, self.who) = (primary, who),
+            // As a server does: afresh, who and where it was.
+            Err(payload) => {
+                let schema = self.state.settings.schema.clone();
+                let collation = self.who.collation;
+                self.state.reset(self.first_status, collation, schema);
+                self.note_threads();
+                return Err(Trouble::Say(payload));
+            }
+        }
         self.state
             .reset(self.first_status, self.who.collation, schema);
         // Another user's reads owe nothing to this one's writes, but it does no harm.

@@ -22,7 +22,7 @@ use crate::relay::{Answer, Left};
 use crate::server::{AskError, COUNT_NOTHING, OpenError, Past, ServerConnection};
 use crate::slots::Rest;
 use crate::snapshot::Snapshot;
-use crate::state::{InsertId, Last, Listed};
+use crate::state::{InsertId, Last, Listed, SessionState, Unseen};
 use crate::statement::class::{Class, Kind, Reason};
 use crate::worker::Worker;
 
@@ -227,6 +227,12 @@ impl Session {
         {
             primary.used = true;
         }
+        // A text that does not parse has counted nothing.
+        let failed = answer.error.is_some_and(|code| code != 1064);
+        let recounts = failed || class.is_some_and(|class| class.recounts);
+        if recounts && self.state.counted != last {
+            self.state.counted = Last::Lost;
+        }
         if answer.has_rows && self.state.counted != last {
             self.state.counted = if counted { last } else { Last::Lost };
         }
@@ -247,19 +253,10 @@ impl Session {
 
     /// The connection of this side is gone.
     pub(super) fn forget(&mut self, last: Last) {
-        if self.state.counted == last {
-            self.state.counted = Last::Lost;
-        }
         if self.state.listed.on == last {
             self.state.listed.on = Last::Lost;
         }
-        if self.state.last == last {
-            self.state.last = match self.left {
-                Left::Nothing => Last::Parted { rows: false },
-                Left::Rows => Last::Parted { rows: true },
-                Left::More => Last::Lost,
-            };
-        }
+        asked_over(&mut self.state, self.left, last);
     }
 
     /// Makes the connection to the primary answer as the one would that was parted with.
@@ -294,12 +291,15 @@ impl Session {
     /// A replica that is asked for rows or warnings of before answers under the settings of now. SET leaves
     /// both as they are.
     pub(super) async fn restore_asked(&mut self, class: &Class) -> Result<(), Trouble> {
+        if self.replica.is_none() || !class.found_rows && !class.warnings {
+            return Ok(());
+        }
+        if self.state.unseen != Unseen::Nothing {
+            self.look().await;
+        }
         let Some(replica) = self.replica.as_mut() else {
             return Ok(());
         };
-        if !class.found_rows && !class.warnings {
-            return Ok(());
-        }
         match restore(replica, &self.state.settings).await {
             Ok(()) => Ok(()),
             Err(_) => {
@@ -348,12 +348,27 @@ impl Session {
         let Some(primary) = self.primary.as_mut() else {
             return Err(forgotten());
         };
-        self.state.asked_over(Last::Primary);
+        asked_over(&mut self.state, self.left, Last::Primary);
         match primary.ask(statement).await {
             Ok(_) => Ok(()),
             Err(AskError::Refused(error)) => Err(Trouble::Say(crate::login::refused(&error))),
             Err(AskError::Broken(why)) => Err(say(error_code::SERVER_LOST, &why)),
         }
+    }
+}
+
+/// The router asks something of its own on this side: there FOUND_ROWS() and ROW_COUNT() are about that
+/// now, until the session's next statement.
+pub(super) fn asked_over(state: &mut SessionState, left: Left, side: Last) {
+    if state.counted == side {
+        state.counted = Last::Lost;
+    }
+    if state.last == side {
+        state.last = match left {
+            Left::Nothing => Last::Parted { rows: false },
+            Left::Rows => Last::Parted { rows: true },
+            Left::More => Last::Lost,
+        };
     }
 }
 

@@ -11,6 +11,7 @@ use site::name::MemberName;
 use site::target::Consistency;
 
 use super::Session;
+use super::parting::asked_over;
 use crate::limits::CONNECT;
 use crate::route::Because;
 use crate::snapshot::Snapshot;
@@ -71,7 +72,7 @@ impl Session {
             self.primary = Some(connected.ok()?);
             self.note_threads();
         }
-        self.state.asked_over(Last::Primary);
+        asked_over(&mut self.state, self.left, Last::Primary);
         let row = self.primary.as_mut()?.ask("SELECT @@gtid_binlog_pos").await;
         row.ok()?.first()?.as_deref()?.parse().ok()
     }

@@ -9,6 +9,7 @@ use mysql::reply;
 use site::name::MemberName;
 use site::target::Consistency;
 
+use super::parting::asked_over;
 use super::{Session, Trouble, say};
 use crate::absorb;
 use crate::limits::{AVOID, CONNECT, HOLD_POLL};
@@ -226,7 +227,7 @@ impl Session {
         if consistency == Consistency::Eventual || replica.reached.contains(&self.state.seen) {
             return Ok(());
         }
-        self.state.asked_over(Last::Replica);
+        asked_over(&mut self.state, self.left, Last::Replica);
         bump(&self.worker.counts.causal_waits);
         // A replica that was waited for in vain a moment ago is only asked, not waited for.
         let patient = self.behind.is_none_or(|behind| behind.elapsed() > AVOID);
@@ -258,20 +259,27 @@ impl Session {
     }
 
     /// Asks the primary what it changed without a report.
-    async fn look(&mut self) -> bool {
+    pub(super) async fn look(&mut self) -> bool {
         let Some(primary) = self.primary.as_mut() else {
             return false;
         };
-        self.state.asked_over(Last::Primary);
-        let sql = match self.state.recollated {
-            false => "SELECT @@last_gtid, @@collation_connection",
-            true => {
-                "SELECT @@last_gtid, @@collation_connection, (SELECT id FROM \
-                 information_schema.collations WHERE collation_name = @@collation_connection)"
-            }
+        asked_over(&mut self.state, self.left, Last::Primary);
+        let recollated = self.state.recollated;
+        let asking = async {
+            let sql = "SELECT @@last_gtid, @@collation_connection";
+            let (row, sent_in) = primary.ask_with_collation(sql).await?;
+            // SET NAMES … COLLATE gives its collation to results too; that of the login, or the default
+            // one, they have without.
+            let sql = format!(
+                "SELECT collation_name FROM information_schema.collations WHERE id={sent_in} AND is_default=''"
+            );
+            let results = match recollated {
+                true => primary.ask(&sql).await?,
+                false => Vec::new(),
+            };
+            Ok::<_, AskError>((row, results))
         };
-        let asking = primary.ask_with_collation(sql);
-        let Ok(Ok((row, sent_in))) = tokio::time::timeout(CONNECT, asking).await else {
+        let Ok(Ok((row, results))) = tokio::time::timeout(CONNECT, asking).await else {
             // What was under way is unknown; the next statement finds the connection closed.
             self.lose_primary();
             self.note_threads();
@@ -282,8 +290,7 @@ impl Session {
         // Another session may have written what is the last one here.
         let own = primary.past == Past::Clean;
         let gtid = gtid.filter(|_| own);
-        let number = values.next().flatten();
-        let results = number.is_some_and(|number| number.parse() == Ok(sent_in));
+        let results = results.first().and_then(Option::as_deref);
         absorb::asked(&mut self.state, &mut primary.has, gtid, collation, results);
         self.state.pins.is_empty()
     }

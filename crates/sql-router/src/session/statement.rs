@@ -411,6 +411,7 @@ const UNREAD: Class = Class {
     unreported: false,
     non_ascii: true,
     counted: false,
+    recounts: true,
     found_rows: false,
     looks_back: true,
     warnings: false,

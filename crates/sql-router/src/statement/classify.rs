@@ -18,6 +18,7 @@ pub fn classify(text: &[u8]) -> Class {
         let other = read(text, false);
         class.pins = class.pins.with(other.pins);
         class.schemas |= other.schemas;
+        class.recounts |= other.recounts;
         class.clears &= other.clears;
         class.unreported |= other.unreported;
         class.looks_back |= other.looks_back;
@@ -61,6 +62,8 @@ struct Walk<'a> {
     unreported: bool,
     releases: bool,
     schemas: bool,
+    /// SELECT was met where another verb is.
+    selects: bool,
     /// DO: of itself it uses no table.
     bare: bool,
     /// Its rows are not counted.
@@ -224,6 +227,7 @@ impl<'a> Walk<'a> {
             }
             Verb::Define if first => self.schemas |= equals(word, &["database", "schema"]),
             Verb::Create if equals(word, &["temporary"]) => self.pin(Pins::TEMPORARY_TABLE),
+            Verb::Write | Verb::Create if equals(word, &["select"]) => self.selects = true,
             Verb::Flush if equals(word, &["lock", "export"]) => self.pin(Pins::LOCK),
             _ => {}
         }
@@ -346,6 +350,8 @@ impl<'a> Walk<'a> {
             self.pin(Pins::LOCK);
         }
         self.looks_back |= qualified || !equals(word, &["last_insert_id"]);
+        // A sequence is a table.
+        self.from |= equals(word, &["lastval", "nextval", "setval"]);
         // Of this connection alone, or with an effect: no author can vouch for them.
         self.barred |= equals(
             word,
@@ -405,6 +411,7 @@ impl<'a> Walk<'a> {
             counted: verb == Verb::Select
                 && !self.uncounted
                 && self.objection != Some(Reason::MultiStatement),
+            recounts: self.selects,
             found_rows: self.found_rows && !self.asks_more && kind == Kind::AboutLast,
             looks_back: self.looks_back
                 || self.about_last
@@ -422,7 +429,9 @@ impl<'a> Walk<'a> {
                 ),
             warnings: self.warnings || verb == Verb::ShowLast,
             clears: match verb {
-                Verb::Select | Verb::SetStatement | Verb::Explain => self.from,
+                Verb::Select | Verb::SetStatement | Verb::Explain => {
+                    self.from || self.objection == Some(Reason::Sequence)
+                }
                 Verb::Describe | Verb::ShowSafe => true,
                 // SHOW CREATE DATABASE uses none.
                 Verb::Show | Verb::ShowOther => self.from,

@@ -21,6 +21,30 @@ fn pins(pin: Pins, statements: &[&str]) {
 }
 
 #[test]
+fn what_a_statement_does_to_the_answers_about_it() {
+    for (text, counted, recounts, clears) in [
+        ("SELECT v FROM t", true, false, true),
+        ("SELECT 1", true, false, false),
+        ("SELECT NEXTVAL(s)", true, false, true),
+        ("VALUES (1)", false, false, false),
+        ("INSERT INTO t SELECT 1", false, true, true),
+        ("CREATE TABLE t AS SELECT 1", false, true, true),
+        ("DELETE FROM t", false, false, true),
+        ("DO 1", false, false, false),
+        ("SET time_zone = '+01:00'", false, false, false),
+        ("SHOW CREATE DATABASE d", false, false, false),
+        ("SHOW CREATE TABLE t", false, false, true),
+        ("CALL p()", false, false, true),
+    ] {
+        let class = classify(text.as_bytes());
+        let seen = (class.counted, class.recounts, class.clears);
+        assert_eq!(seen, (counted, recounts, clears), "{text}");
+    }
+    assert!(classify(b"SHOW ERRORS").warnings && classify(b"SELECT @@error_count").warnings);
+    assert!(classify(b"DROP SCHEMA a").schemas && !classify(b"DROP TABLE a").schemas);
+}
+
+#[test]
 fn a_release_is_told_from_names_and_savepoints() {
     for text in [
         "COMMIT RELEASE",

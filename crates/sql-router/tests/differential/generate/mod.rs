@@ -5,7 +5,8 @@
 //! creation (SHOW TRIGGERS, SHOW PROCEDURE STATUS), statuses and process lists, and `last_gtid`. Known
 //! to differ: what FOUND_ROWS() and ROW_COUNT() say before a session's first statement (the router has
 //! run one), and together with LAST_INSERT_ID() in one statement after a read on the replica; and
-//! FOUND_ROWS() after a SELECT COUNT(*) whose WHERE the optimizer knows to be false, which counts nothing.
+//! FOUND_ROWS() after a SELECT COUNT(*) whose WHERE the optimizer knows to be false, which counts nothing;
+//! and RESIGNAL outside of a handler, which puts its error behind the warnings of the statement before.
 
 pub(crate) mod bulk;
 mod commands;

@@ -119,7 +119,6 @@ pub(crate) fn routine(seeded: &mut Seeded) -> String {
             "EXECUTE IMMEDIATE 'INSERT INTO t (n) VALUES (?)' USING {n}",
             "SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'careful'",
             "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'stop'",
-            "RESIGNAL",
             "SHOW CREATE PROCEDURE p_rows",
         ],
     )
