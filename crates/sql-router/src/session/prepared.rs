@@ -26,6 +26,12 @@ const NOBODYS: u32 = u32::MAX - 1;
 /// COM_STMT_CLOSE and its like: the command's byte and an id.
 const ID_AT: usize = HEADER + 1;
 
+/// What is left of a statement's long data must not run as if it were all.
+fn incomplete() -> Trouble {
+    let what = "a piece of this statement's long data is lost with its connection, or had none";
+    say(error_code::SERVER_LOST, what)
+}
+
 impl Session {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self) -> Result<Flow, Trouble> {
@@ -118,8 +124,7 @@ impl Session {
         }
         let primary = self.primary.as_ref().map(|primary| primary.serial);
         if long_data.is_some() && long_data != primary {
-            let what = "the connection that held this statement's long data was lost";
-            return Err(say(error_code::SERVER_LOST, what));
+            return Err(incomplete());
         }
         let releases = known.class.releases;
         let answer = self
@@ -243,10 +248,13 @@ impl Session {
     pub(super) async fn long_data(&mut self) -> Result<Flow, Trouble> {
         let id = self.id();
         if let Some(mut primary) = self.primary_for_long_data(id).await? {
-            if let Ok(on_server) = self.on_server(&mut primary, id).await {
-                set_id(&mut self.command, on_server.id);
-                let written = primary.channel.write(&self.command).await;
-                self.note_long_data(id, &primary, written.is_ok());
+            match self.on_server(&mut primary, id).await {
+                Ok(on_server) => {
+                    set_id(&mut self.command, on_server.id);
+                    let written = primary.channel.write(&self.command).await;
+                    self.note_long_data(id, &primary, written.is_ok());
+                }
+                Err(_) => self.lose_long_data(id),
             }
             self.primary = Some(primary);
         }
@@ -262,8 +270,18 @@ impl Session {
         }
         match self.ensure_primary().await {
             Ok(()) => Ok(self.primary.take()),
-            Err(Trouble::Say(_)) => Ok(None),
+            Err(Trouble::Say(_)) => {
+                self.lose_long_data(id);
+                Ok(None)
+            }
             Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A piece is nowhere: the statement must not run without it.
+    fn lose_long_data(&mut self, id: u32) {
+        if let Some(statement) = self.statements.get(id) {
+            statement.long_data_on = Some(u64::MAX);
         }
     }
 
@@ -296,6 +314,7 @@ impl Session {
                 self.note_long_data(id, &primary, true);
             }
             Err(_) => {
+                self.lose_long_data(id);
                 self.discard().await?;
             }
         }
@@ -341,6 +360,15 @@ impl Session {
         let Some(statement) = self.statements.get(id) else {
             return Err(Self::unknown(id, "EXECUTE"));
         };
+        if statement
+            .long_data_on
+            .take()
+            .is_some_and(|on| on != primary.serial)
+        {
+            self.primary = Some(primary);
+            self.sequence = self.discard().await?;
+            return Err(incomplete());
+        }
         let class = statement.class;
         self.worker.digests.renew(&mut statement.digest);
         let digest = Arc::clone(&statement.digest);

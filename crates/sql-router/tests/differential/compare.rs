@@ -165,7 +165,11 @@ async fn end_prepared(server: &Server) {
 }
 
 fn is_forgotten(piece: &Piece) -> bool {
-    matches!(piece, Piece::Error { message, .. } if message.starts_with("what the last statement left"))
+    let refusals = [
+        "what the last statement left",
+        "a piece of this statement's long data",
+    ];
+    matches!(piece, Piece::Error { message, .. } if refusals.iter().any(|it| message.starts_with(it)))
 }
 
 fn is_held(piece: &Piece) -> bool {
