@@ -62,7 +62,7 @@ def show(rows, sides, figures):
         table("queries per second; p95 in ms (the servers' core is the bound)", names, busy, rate)
         table("µs CPU of the servers per query", names, busy, servers)
         table("share of the SELECTs: primary / replica / replica", names, busy, spread)
-    counters = ("servers_opened", "server_connections_opened_total", "server_connections_reused_total",
+    counters = ("server_connections_opened_total", "server_connections_reused_total",
                 "connection_waits_total")
 
     def counted(row, name):
@@ -70,7 +70,7 @@ def show(rows, sides, figures):
         if not rounds:
             return "–"
         last = rounds[-1]
-        return " / ".join(f"{last['counters'].get(one, 0) / last['queries']:.3f}" for one in counters[1:])
+        return " / ".join(f"{last['counters'].get(one, 0) / last['queries']:.3f}" for one in counters)
 
     ours = [name for name in proxies if name != "haproxy"]
     if busy and ours:

@@ -211,6 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_is_as_near_as_little_is_to_be_sent() {
+        let plain = settings(&[], Some("a"));
+        let ansi = settings(&[("sql_mode", "ANSI")], Some("b"));
+        assert_eq!(distance(&plain, &plain), Some(0));
+        assert_eq!(distance(&ansi, &plain), Some(2));
+        assert_eq!(distance(&plain, &ansi), None);
+        // Its default depends on a character set that was not set.
+        let collated = settings(&[(COLLATION, "latin1_bin")], Some("a"));
+        assert_eq!(distance(&plain, &collated), None);
+    }
+
+    #[test]
     fn values_are_quoted_as_set_takes_them() {
         assert_eq!(literal("a", "12"), "12");
         assert_eq!(literal("a", "1.2.3"), "'1.2.3'");

@@ -66,6 +66,48 @@ fn a_release_is_told_from_names_and_savepoints() {
 }
 
 #[test]
+fn what_looks_back() {
+    for (looks_back, statements) in [
+        (
+            false,
+            &[
+                "SELECT 1",
+                "SELECT v FROM t FOR UPDATE",
+                "INSERT INTO t VALUES (LAST_INSERT_ID())",
+                "SET NAMES utf8mb4",
+                "BEGIN",
+                "SHOW TABLES",
+                "SELECT @a",
+            ][..],
+        ),
+        (
+            true,
+            &[
+                "SELECT ROW_COUNT()",
+                "INSERT INTO t VALUES (ROW_COUNT())",
+                "SELECT f()",
+                "SELECT `f`()",
+                "UPDATE t SET v = d.last_insert_id()",
+                "CALL p()",
+                "SELECT @@last_gtid",
+                "SET @@sql_mode = @@sql_mode",
+                "SELECT LASTVAL(s)",
+                "SHOW WARNINGS",
+                "SHOW SESSION STATUS",
+                "SELECT 1; SELECT 2",
+                "SELECT 'a\\' , ROW_COUNT(), '",
+                "GET DIAGNOSTICS @n = NUMBER",
+                "-- nothing",
+            ],
+        ),
+    ] {
+        for text in statements {
+            assert_eq!(classify(text.as_bytes()).looks_back, looks_back, "{text}");
+        }
+    }
+}
+
+#[test]
 fn plain_reads() {
     check(
         Reason::PlainRead,
