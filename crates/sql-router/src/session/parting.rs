@@ -203,12 +203,14 @@ impl Session {
 
     fn note_listed(&mut self, on: Last, answer: &Answer, class: Option<&Class>) {
         let empty = !answer.warned;
-        // Of a CALL it is the procedure that does, when it is run.
-        let prepared = answer.prepared.is_some();
-        let clears =
-            |class: &Class| class.clears && !(prepared && class.because == Reason::Routine);
-        if !empty || class.is_some_and(clears) {
-            self.state.listed = Listed { on, empty };
+        let listed = &mut self.state.listed;
+        if !empty || class.is_some_and(|class| class.clears) {
+            *listed = Listed { on, empty };
+        } else if class.is_some_and(|class| class.because == Reason::Routine) {
+            // Whether a procedure uses tables is not seen.
+            if !listed.empty && listed.on != on {
+                listed.on = Last::Lost;
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub struct Class {
     pub non_ascii: bool,
     /// Its rows are counted for `FOUND_ROWS()`: those of SHOW may be or may not.
     pub counted: bool,
-    /// It may count rows that it does not send: INSERT … SELECT.
+    /// It may count rows that it does not send: INSERT … SELECT, UPDATE of several tables.
     pub recounts: bool,
     /// Asks for `FOUND_ROWS()`, and reads nothing else.
     pub found_rows: bool,

@@ -170,7 +170,11 @@ impl<'a> Walk<'a> {
                     self.pin(Pins::LOCK);
                 }
             }
-            Some(Verb::Write) => self.bare = equals(word, &["do"]),
+            Some(Verb::Write) => {
+                self.bare = equals(word, &["do"]);
+                // Of several tables they are selects.
+                self.selects = equals(word, &["update", "delete"]);
+            }
             // It leaves FOUND_ROWS() as it was.
             Some(Verb::Select) => self.uncounted = equals(word, &["values"]),
             Some(Verb::Transaction) if equals(word, &["xa"]) => self.pin(Pins::XA),
@@ -436,7 +440,7 @@ impl<'a> Walk<'a> {
                 // SHOW CREATE DATABASE uses none.
                 Verb::Show | Verb::ShowOther => self.from,
                 Verb::Write => self.from || !self.bare,
-                Verb::Create | Verb::Define | Verb::Call => true,
+                Verb::Create | Verb::Define => true,
                 _ => false,
             },
             hint: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bed::{Bed, PATIENCE, Server, Wish};
 use crate::known;
-use crate::step::{Event, Script};
+use crate::step::{Event, Script, Step};
 use crate::wire::{Answer, Client, Piece};
 
 /// The replica's share of a wait; short, as a stopped applier is waited for in vain.
@@ -87,8 +87,14 @@ impl Pair {
                         let (name, value) = split(report);
                         reported[*lane].insert(name.to_owned(), value.to_owned());
                     }
+                    let refused = matches!(step, Step::ChangeUser { .. })
+                        && matches!(one.pieces[..], [Piece::Error { .. }]);
                     if let Some(difference) = difference(&one, &other, &reported[*lane]) {
                         result = Err(told(script, at, &difference));
+                        break;
+                    }
+                    // A server goes on with the user of before and the character set of nobody.
+                    if refused {
                         break;
                     }
                 }
