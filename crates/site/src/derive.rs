@@ -222,6 +222,7 @@ impl Derive<'_> {
             members: self.member_addresses(),
             sessions: self.site.sql_router.sessions,
             connections: self.router_connections(),
+            pool: self.site.sql_router.pool,
             // What a person takes for immediate (Nielsen, Usability Engineering, 1993: 0.1 s).
             causal_wait: Duration::from_millis(100),
             // As long as a failover may take; browsers and proxies still wait.

@@ -154,6 +154,7 @@ pub struct SqlRouterTarget {
     pub sessions: u32,
     /// Connections to each member at once; sessions share them.
     pub connections: u32,
+    pub pool: SqlPool,
     /// How long a read waits for a replica to have what this session has seen.
     #[serde(with = "milliseconds")]
     pub causal_wait: Duration,
@@ -183,6 +184,20 @@ impl SqlRouterTarget {
     pub fn routing_of(&self, user: &str) -> SqlRouting {
         self.users.get(user).copied().unwrap_or(self.routing)
     }
+}
+
+/// Connections to members that no session uses, of each thread of the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlPool {
+    /// One that nobody used for so long is closed, unless it is one of those kept ready.
+    #[serde(with = "milliseconds")]
+    pub idle_age: Duration,
+    /// One this old is closed when no session has it.
+    #[serde(with = "milliseconds")]
+    pub max_age: Duration,
+    /// Kept ready to each member in use, for each user that has logged in.
+    pub ready: u8,
 }
 
 /// Which statements the router writes down.

@@ -16,7 +16,7 @@ use crate::target::balancer::{
     AccessLogFormat, BackendTarget, BalancerLimits, CertificateFiles, ClientCertificates,
     ListenerTarget, Network, RouteTarget,
 };
-use crate::target::{SlowLog, SqlRouting};
+use crate::target::{SlowLog, SqlPool, SqlRouting};
 
 /// A whole site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +204,7 @@ pub struct SqlRouter {
     pub sessions: u32,
     /// None: what the database servers have room for.
     pub connections: Option<u32>,
+    pub pool: SqlPool,
     /// Sessions at once, by the name of the database user.
     pub user_sessions: BTreeMap<String, u32>,
     pub slow: Option<SlowLog>,

@@ -189,6 +189,16 @@ pub struct SqlRouterSection {
     /// the database's `max_connections` less 23, divided by the number of app servers; at least 4.
     #[schemars(extend("examples" = [32]))]
     pub connections: Option<At<u32>>,
+    /// A connection to a database server that no session has used for so long is closed. Default 30 s.
+    #[schemars(extend("examples" = ["30s"]))]
+    pub idle_age: Option<At<String>>,
+    /// A connection to a database server is closed when it is this old and no session has it. Default 1 h.
+    #[schemars(extend("examples" = ["1h"]))]
+    pub max_age: Option<At<String>>,
+    /// Connections kept ready to each database server in use, for each database user that has logged in, by
+    /// each thread of a router. Default 1.
+    #[schemars(extend("examples" = [1]))]
+    pub ready: Option<At<u8>>,
     /// Statements that take so long, or longer, are written to the slow log (`mainstay logs sql-slow`).
     /// Default: none.
     #[schemars(extend("examples" = ["500ms"]))]

@@ -49,5 +49,6 @@ mod pool;
 mod relay;
 mod server;
 mod slots;
+mod warm;
 
 pub use run::{RunError, run};

@@ -37,6 +37,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) const AVOID: Duration = Duration::from_secs(1);
 /// Between two looks for a primary.
 pub(crate) const HOLD_POLL: Duration = Duration::from_millis(20);
+/// Users (and schemas) for whom a thread keeps connections ready.
+pub(crate) const WARM_USERS: usize = 16;
 /// Web servers' threads that wait for a position at once.
 pub(crate) const ASKING: usize = 256;
 /// Bytes of an answer to the router's own questions.
@@ -56,8 +58,8 @@ pub(crate) const IDLE_OF_A_KIND: usize = 32;
 /// So long a session keeps a connection on which its last statement left something that cannot be had
 /// again (`ROW_COUNT()`, warnings), when others wait for one: who asks for it, asks at once.
 pub(crate) const ASKED_SOON: Duration = Duration::from_millis(100);
-/// An idle server connection is closed after this.
-pub(crate) const IDLE_AGE: Duration = Duration::from_secs(30);
+/// Between two looks at the pool.
+pub(crate) const TEND: Duration = Duration::from_secs(5);
 /// A buffer that grew for one large statement is given back above this.
 pub(crate) const BUFFER_KEPT: usize = 64 << 10;
 /// (user, schema) pairs known to be good, per thread.

@@ -305,6 +305,7 @@ async fn finish(
     if send(&mut client, sequence, &ok).await.is_err() {
         return None;
     }
+    worker.keep_warm(&who, state.settings.schema.as_deref());
     Some(Admitted {
         client,
         peer,

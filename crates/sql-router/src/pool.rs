@@ -7,8 +7,9 @@ use std::time::Instant;
 use mysql::capability::Capabilities;
 use mysql::packet::Idle;
 use site::name::MemberName;
+use site::target::SqlPool;
 
-use crate::limits::{IDLE, IDLE_AGE, IDLE_OF_A_KIND};
+use crate::limits::{IDLE, IDLE_OF_A_KIND};
 use crate::restore::distance;
 use crate::server::{CARRIED, Identity, Past, ServerConnection};
 use crate::state::Settings;
@@ -74,17 +75,18 @@ impl Pool {
         kind: &Kind,
         wants: &Settings,
         generation: u64,
+        rules: SqlPool,
         now: Instant,
     ) -> Option<Box<ServerConnection>> {
         let idle = self.idle.get_mut(kind)?;
         while let Some(at) = nearest(idle, wants) {
-            let (since, mut connection) = idle.remove(at);
+            let (_, mut connection) = idle.remove(at);
             self.count -= 1;
             if distance_to(&connection, wants).is_none() {
                 connection.past = Past::Unknown;
             }
             let good = connection.generation == generation
-                && now.saturating_duration_since(since) < IDLE_AGE
+                && now.saturating_duration_since(connection.born) < rules.max_age
                 && connection.channel.idle() == Idle::Quiet;
             if good {
                 return Some(connection);
@@ -125,14 +127,31 @@ impl Pool {
         Ok(())
     }
 
-    /// Closes what is too old, or was made under another generation.
-    pub(crate) fn sweep(&mut self, generation: u64, now: Instant) {
+    /// How many of a kind are idle.
+    pub(crate) fn idle(&self, kind: &Kind) -> usize {
+        self.idle.get(kind).map_or(0, Vec::len)
+    }
+
+    /// Closes what is too old, idle for too long and not among those kept ready, or made under another
+    /// generation.
+    pub(crate) fn sweep(&mut self, generation: u64, rules: SqlPool, now: Instant) {
         self.idle.retain(|_, idle| {
-            idle.retain_mut(|(since, connection)| {
-                connection.generation == generation
-                    && now.saturating_duration_since(*since) < IDLE_AGE
+            let mut ready = usize::from(rules.ready);
+            // The last ones given back are kept.
+            for at in (0..idle.len()).rev() {
+                let Some((since, connection)) = idle.get_mut(at) else {
+                    break;
+                };
+                let used = now.saturating_duration_since(*since) < rules.idle_age;
+                let good = connection.generation == generation
+                    && now.saturating_duration_since(connection.born) < rules.max_age
                     && connection.channel.idle() == Idle::Quiet
-            });
+                    && (used || ready > 0);
+                ready = ready.saturating_sub(usize::from(good));
+                if !good {
+                    idle.remove(at);
+                }
+            }
             !idle.is_empty()
         });
         self.count = self.idle.values().map(Vec::len).sum();

@@ -175,7 +175,7 @@ mod tests {
     fn a_generation_never_goes_back() {
         let snapshot = |generation: u64| -> Snapshot {
             let text = format!(
-                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,
+                r#"{{"target":{{"listen":"127.0.0.1:3306","members":[],"sessions":1,"connections":1,"pool":{{"idle_age":1,"max_age":1,"ready":0}},
                 "causal_wait":1,"hold":1,"max_lag":1,
                 "slow":null,"routing":{{"mode":"split","consistency":"session"}},"users":{{}},"user_sessions":{{}}}},
                 "visitors":null,"servers":{{"generation":{generation},"primary":null,"replicas":[]}},

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use mysql::auth::Key;
@@ -149,6 +149,8 @@ pub(crate) struct ServerConnection {
     /// The status word of the login.
     pub(crate) status: u16,
     pub(crate) capabilities: Capabilities,
+    /// When it was opened.
+    pub(crate) born: Instant,
     /// May another session have it later?
     pub(crate) reusable: bool,
     pub(crate) has: Settings,
@@ -398,6 +400,7 @@ async fn log_in(
         serial,
         status,
         capabilities: wanted,
+        born: Instant::now(),
         reusable: true,
         has: Settings {
             schema: schema.map(str::to_owned),

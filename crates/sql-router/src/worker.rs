@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::digests::Digests;
 use crate::known::Known;
-use crate::limits::{AVOID, CONNECT, IDLE_AGE, Patience, SCHEMAS};
+use crate::limits::{AVOID, CONNECT, Patience, SCHEMAS, TEND};
 use crate::listening::{Listener, Listening};
 use crate::loads::Loads;
 use crate::login;
@@ -34,6 +34,7 @@ use crate::statement::cache::{self, Cache};
 use crate::tls::Tls;
 use crate::users::Store;
 use crate::visitors::Floor;
+use crate::warm::Wanted;
 
 /// What a thread is given.
 #[derive(Debug)]
@@ -73,7 +74,9 @@ pub(crate) struct Worker {
     pub(crate) loads: Loads,
     threads: usize,
     pub(crate) patience: Patience,
-    pool: RefCell<Pool>,
+    pub(crate) pool: RefCell<Pool>,
+    /// For whom connections are kept ready.
+    pub(crate) warm: RefCell<Vec<Wanted>>,
     /// Replicas that failed, and when.
     failed: RefCell<Vec<(MemberName, Instant)>>,
     turn: Cell<usize>,
@@ -100,6 +103,7 @@ pub(crate) async fn run(parts: Parts) {
         threads: parts.threads,
         patience: parts.patience,
         pool: RefCell::default(),
+        warm: RefCell::default(),
         failed: RefCell::default(),
         turn: Cell::new(0),
         serial: Cell::new(0),
@@ -119,9 +123,8 @@ pub(crate) async fn run(parts: Parts) {
 
 async fn sweep(worker: Rc<Worker>) {
     loop {
-        tokio::time::sleep(IDLE_AGE / 4).await;
-        let generation = worker.snapshot.load().servers.generation;
-        worker.pool.borrow_mut().sweep(generation, Instant::now());
+        tokio::time::sleep(TEND).await;
+        worker.tend_pool().await;
     }
 }
 
@@ -234,7 +237,7 @@ impl Worker {
     }
 
     /// Connections to each server that this thread may have.
-    fn share(&self, snapshot: &Snapshot) -> usize {
+    pub(crate) fn share(&self, snapshot: &Snapshot) -> usize {
         let limit = usize::try_from(snapshot.target.connections).unwrap_or(usize::MAX);
         limit.div_ceil(self.threads).max(1)
     }
@@ -288,10 +291,13 @@ impl Worker {
     ) -> Option<Box<ServerConnection>> {
         let generation = snapshot.servers.generation;
         loop {
-            let taken = self
-                .pool
-                .borrow_mut()
-                .take(kind, wants, generation, Instant::now());
+            let taken = self.pool.borrow_mut().take(
+                kind,
+                wants,
+                generation,
+                snapshot.target.pool,
+                Instant::now(),
+            );
             let mut pooled = taken?;
             if pooled.past != Past::Unknown {
                 bump(&self.counts.servers_reused);
@@ -306,7 +312,7 @@ impl Worker {
         }
     }
 
-    async fn open(
+    pub(crate) async fn open(
         &self,
         snapshot: &Snapshot,
         member: &MemberName,

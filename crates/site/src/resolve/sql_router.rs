@@ -13,7 +13,7 @@ use crate::resolve::bind::{For, bind};
 use crate::resolve::setting::{duration, or};
 use crate::source::Problems;
 use crate::target::balancer::{Bind, CertificateFiles};
-use crate::target::{Consistency, SlowLog, SqlMode, SqlRouting};
+use crate::target::{Consistency, SlowLog, SqlMode, SqlPool, SqlRouting};
 use crate::topology::{Role, Server, SqlRouter};
 use crate::written::{SqlRouterSection, Written};
 
@@ -21,6 +21,14 @@ use crate::written::{SqlRouterSection, Written};
 const ROUTING: SqlRouting = SqlRouting {
     mode: SqlMode::Split,
     consistency: Consistency::Session,
+};
+
+/// MariaDB closes a connection that is idle for 8 hours (`wait_timeout`); firewalls forget one much
+/// earlier.
+const POOL: SqlPool = SqlPool {
+    idle_age: Duration::from_secs(30),
+    max_age: Duration::from_secs(3600),
+    ready: 1,
 };
 
 /// Idle ones cost the router little and the database nothing: they share its connections.
@@ -46,6 +54,7 @@ pub(super) fn resolve(
             users: BTreeMap::new(),
             sessions: SESSIONS,
             connections: None,
+            pool: POOL,
             user_sessions: BTreeMap::new(),
             slow: None,
             socket: None,
@@ -68,6 +77,7 @@ pub(super) fn resolve(
         users: users(section, routing, problems),
         sessions: count("sessions", section.sessions.as_ref(), problems).unwrap_or(SESSIONS),
         connections: count("connections", section.connections.as_ref(), problems),
+        pool: pool(section, problems),
         user_sessions: user_sessions(section, problems),
         slow: slow(section, problems),
         socket: socket(section, problems),
@@ -140,6 +150,17 @@ fn users(
         users.insert(name.value.clone(), routing);
     }
     users
+}
+
+fn pool(section: &SqlRouterSection, problems: &mut Problems<'_>) -> SqlPool {
+    let second = Duration::from_secs(1);
+    let day = Duration::from_secs(24 * 3600);
+    let mut time = |key, written, default| duration(key, written, default, second..=day, problems);
+    SqlPool {
+        idle_age: time("idle-age", section.idle_age.as_ref(), POOL.idle_age),
+        max_age: time("max-age", section.max_age.as_ref(), POOL.max_age),
+        ready: or(section.ready.as_ref(), POOL.ready),
+    }
 }
 
 fn user_sessions(section: &SqlRouterSection, problems: &mut Problems<'_>) -> BTreeMap<String, u32> {

@@ -14,7 +14,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder};
 use process::snapshot::Shared;
 use site::name::{MemberName, ServerName};
-use site::target::{Consistency, MemberAddress, SqlMode, SqlRouterTarget, SqlRouting};
+use site::target::{Consistency, MemberAddress, SqlMode, SqlPool, SqlRouterTarget, SqlRouting};
 use sql_router::router::{Patience, Router};
 use sql_router::snapshot::{Replica, Servers, ServersTls, Snapshot};
 use telemetry::Secret;
@@ -431,6 +431,11 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replicas: &[&Serve
                 .collect(),
             sessions: 100,
             connections: 64,
+            pool: SqlPool {
+                idle_age: Duration::from_secs(30),
+                max_age: Duration::from_secs(3600),
+                ready: 0,
+            },
             // Long, so that a busy machine does not look like a replica that is behind. Tests of that
             // set their own.
             causal_wait: Duration::from_secs(15),

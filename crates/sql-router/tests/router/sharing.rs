@@ -175,3 +175,49 @@ async fn who_gets_no_connection_in_time_is_told() {
     let mut client = bed.client().await;
     client.query_drop("BEGIN").await.unwrap();
 }
+
+/// Connections of the app to the primary, by their number there.
+async fn connected(bed: &Bed) -> Vec<String> {
+    let sql = "SELECT GROUP_CONCAT(id ORDER BY id) FROM information_schema.processlist WHERE user = 'app'";
+    let answer = bed.primary.sql(&[sql]).await;
+    let ids = answer.single().unwrap_or_default();
+    let ids = ids.split(',').filter(|id| !id.is_empty());
+    ids.map(str::to_owned).collect()
+}
+
+/// Waits until so many are connected.
+async fn until(bed: &Bed, count: usize) -> Vec<String> {
+    let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
+    loop {
+        let ids = connected(bed).await;
+        if ids.len() == count {
+            return ids;
+        }
+        assert!(std::time::Instant::now() < deadline, "{ids:?}, not {count}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_are_ready_before_they_are_needed_and_do_not_get_old() {
+    let bed = Bed::with_threads(1).await;
+    bed.change(|snapshot| {
+        snapshot.target.pool.ready = 3;
+        snapshot.target.pool.idle_age = std::time::Duration::from_millis(100);
+    });
+    let mut client = bed.client().await;
+    // And the one that has looked for the schema.
+    let ready = until(&bed, 4).await;
+    // No other one is opened.
+    client.query_drop("SELECT 1 FOR UPDATE").await.unwrap();
+    assert_eq!(connected(&bed).await, ready);
+    client.disconnect().await.unwrap();
+    bed.change(|snapshot| snapshot.target.pool.max_age = std::time::Duration::from_millis(100));
+    let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
+    while connected(&bed).await.iter().any(|id| ready.contains(id)) {
+        assert!(std::time::Instant::now() < deadline, "they live on");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    bed.change(|snapshot| snapshot.target.pool.ready = 0);
+    until(&bed, 0).await;
+}
