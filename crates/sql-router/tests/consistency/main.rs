@@ -112,7 +112,7 @@ async fn every_consistency_keeps_its_promise_and_a_breach_is_found() {
         bed.change(|snapshot| snapshot.target.connections = 64);
         let (events, told) = run(&bed, seed, 60, Consistency::Eventual, Nature::Watched).await;
         none(seed, &history::bounded_lag(&events, &told));
-        assert!(told.len() > 1, "the router was told {} times", told.len());
+        assert!(!told.is_empty(), "the router was told {} times", told.len());
     }
     let status = bed.router.status();
     assert!(
