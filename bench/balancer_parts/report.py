@@ -1,27 +1,8 @@
 """Tables of what was measured."""
 
-import statistics
+from shared_parts.figures import number, of, range_of
 
 PEERS = ("haproxy", "haproxy-new", "nginx")
-
-
-def of(figures, name, what="value"):
-    values = [round[what] for round in figures.get(name, [])]
-    return statistics.median(values) if values else None
-
-
-def number(value):
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
-
-
-def range_of(figures, name):
-    values = [round["value"] for round in figures.get(name, [])]
-    if not values:
-        return "–"
-    middle = number(statistics.median(values))
-    return f"{middle} ({number(min(values))}–{number(max(values))})"
 
 
 def show(rows, sides, figures, args):

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable
 
-from .cost import Perf, memory, spent
+from shared_parts.cost import Perf, memory, spent
+
 from .sides import Case
 
 

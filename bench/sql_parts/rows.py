@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
+from shared_parts.cost import Perf, memory, spent
+
 from .clients import login, query
-from .cost import Perf, memory, spent
 from .servers import load
 from .sides import Case
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from .cost import spent
+from shared_parts.cost import spent
 
 CORE = max(os.sched_getaffinity(0))
 PROXY_CORE = min(os.sched_getaffinity(0))

@@ -8,9 +8,13 @@ import struct
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
+
+from shared_parts import program
 
 from .servers import PROXY_CORE, pinned
 
+SNAPSHOT = Path(__file__).parents[2] / "crates/sql-router/src/snapshot/example.json"
 PORT = 18730
 STATS = 18731
 
@@ -38,12 +42,7 @@ class Side:
 
     def stop(self):
         if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            program.stop(self.process, 20)
             self.process = None
 
     def wait(self):
@@ -55,13 +54,6 @@ class Side:
                 time.sleep(0.02)
         raise RuntimeError(f"{self.name} does not answer")
 
-    def first_line(self, *command):
-        try:
-            out = subprocess.run(command, capture_output=True, text=True)
-        except FileNotFoundError:
-            return "not installed"
-        return ((out.stdout + out.stderr).strip().splitlines() or ["?"])[0]
-
 
 class Direct(Side):
     name = "direct"
@@ -70,7 +62,7 @@ class Direct(Side):
         self.port = (servers.replicas[0] if case.to_replicas else servers.primary).port
 
     def version(self):
-        return self.first_line("mariadbd", "--version")
+        return program.first_line("mariadbd", "--version")
 
 
 class Haproxy(Side):
@@ -115,7 +107,7 @@ backend db
         time.sleep(0.3)
 
     def version(self):
-        return self.first_line("haproxy", "-v")
+        return program.first_line("haproxy", "-v")
 
 
 class Mainstay(Side):
@@ -159,15 +151,15 @@ class Mainstay(Side):
         replicas = servers.replicas[:case.replicas]
         members = [{"name": server.name, "server": server.name, "address": f"127.0.0.1:{server.port}"}
                    for server in [servers.primary, *replicas]]
-        return {
-            "target": {
-                "listen": f"127.0.0.1:{PORT}", "members": members, "sessions": case.sessions,
-                "connections": case.connections, "causal_wait": 100, "hold": 10000, "max_lag": 5000,
-                "slow": None, "routing": {"mode": "split", "consistency": "session"}, "users": {}},
-            "servers": {
-                "generation": 1, "primary": servers.primary.name,
-                "replicas": [{"member": server.name, "replicating": True, "lag_ms": 0}
-                             for server in replicas]},
+        # The one that the crate's tests read, so that it cannot be out of date.
+        value = json.loads(SNAPSHOT.read_text())
+        value["target"] |= {
+            "listen": f"127.0.0.1:{PORT}", "members": members, "sessions": case.sessions,
+            "connections": case.connections, "max_lag": 5000, "users": {}}
+        value["servers"] |= {
+            "primary": servers.primary.name,
+            "replicas": [{"member": server.name, "replicating": True, "lag_ms": 0} for server in replicas]}
+        return value | {
             "service_user": "svc", "service_password_file": str(self.dir / "password"),
             "slow_log": str(self.dir / "slow.log")}
 
@@ -217,4 +209,4 @@ class Mainstay(Side):
             self.control.close()
 
     def version(self):
-        return self.first_line(str(self.binary), "--version")
+        return program.first_line(str(self.binary), "--version")

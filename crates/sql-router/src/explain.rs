@@ -92,16 +92,7 @@ mod tests {
     use super::*;
 
     fn snapshot() -> Snapshot {
-        serde_json::from_str(
-            r#"{"target":{"listen":"127.0.0.1:3306","members":[],"sessions":1,"causal_wait":1,"hold":1,
-                "connections":1,"pool":{"idle_age":1,"max_age":1,"ready":0},"max_lag":1000,"slow":null,"routing":{"mode":"split","consistency":"session"},
-                "users":{"reports":{"mode":"replica","consistency":"eventual"}},"user_sessions":{}},
-                "visitors":null,"servers":{"generation":1,"primary":"db-1","replicas":[
-                    {"member":"db-2","replicating":true,"lag_ms":9000},
-                    {"member":"db-3","replicating":true,"lag_ms":0}]},
-                "service_user":"s","service_password_file":"/p","slow_log":"/l"}"#,
-        )
-        .unwrap()
+        serde_json::from_str(include_str!("snapshot/example.json")).unwrap()
     }
 
     fn ask(statement: &str, user: Option<&str>, in_transaction: bool) -> RouteAnswer {

@@ -113,7 +113,7 @@ impl Pool {
         now: Instant,
     ) -> Result<(), Box<ServerConnection>> {
         let same = connection.capabilities & CARRIED == who.capabilities & CARRIED;
-        if !connection.reusable || !same || self.count >= IDLE {
+        if !connection.reusable || !same || self.is_full() {
             return Err(connection);
         }
         let schema = connection.has.schema.as_deref();
@@ -125,6 +125,10 @@ impl Pool {
         idle.push((now, connection));
         self.count += 1;
         Ok(())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.count >= IDLE
     }
 
     /// How many of a kind are idle.

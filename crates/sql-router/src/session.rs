@@ -4,6 +4,7 @@
 //! absorb.
 
 mod account;
+mod last;
 mod parting;
 mod position;
 mod prepared;

@@ -36,6 +36,10 @@ impl Floor {
         self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn contains(&self, seen: &Position) -> bool {
+        self.position().contains(seen)
+    }
+
     fn raise(&self, to: &Position) {
         let mut position = self.position();
         if !position.contains(to) {
@@ -116,15 +120,10 @@ async fn answer(stream: UnixStream, ask: mpsc::Sender<Ask>, floor: Arc<Floor>) {
             tracing::warn!("a web server asks what is no question");
             return;
         };
-        let (back, answer) = oneshot::channel();
-        let position = match ask.send(back).await {
-            Ok(()) => answer.await.ok().flatten(),
-            Err(_) => None,
-        };
         let text = match question {
-            Question::Position => position.map(|position| position.to_string()),
+            Question::Position => ask_for(&ask).await.map(|position| position.to_string()),
             Question::Seen(seen) => {
-                raise(&floor, &seen, position.as_ref());
+                see(&floor, &seen, &ask).await;
                 Some("ok".to_owned())
             }
         };
@@ -135,12 +134,29 @@ async fn answer(stream: UnixStream, ask: mpsc::Sender<Ask>, floor: Arc<Floor>) {
     }
 }
 
-/// To what a visitor has seen, as far as it is still there: a failover may have lost the end of it, and
-/// then no replica will ever have that.
-fn raise(floor: &Floor, seen: &str, there: Option<&Position>) {
-    if let (Ok(seen), Some(there)) = (seen.parse::<Position>(), there) {
-        floor.raise(&seen.within(there));
+/// The primary's position, of now.
+async fn ask_for(ask: &mpsc::Sender<Ask>) -> Option<Position> {
+    let (back, answer) = oneshot::channel();
+    ask.send(back).await.ok()?;
+    answer.await.ok().flatten()
+}
+
+/// Raises the floor to what a visitor has seen. What is below it already needs no question.
+async fn see(floor: &Floor, seen: &str, ask: &mpsc::Sender<Ask>) {
+    let Ok(seen) = seen.parse::<Position>() else {
+        return;
+    };
+    if !floor.contains(&seen)
+        && let Some(there) = ask_for(ask).await
+    {
+        raise(floor, &seen, &there);
     }
+}
+
+/// As far as it is still there: a failover may have lost the end of it, and then no replica will ever have
+/// that.
+fn raise(floor: &Floor, seen: &Position, there: &Position) {
+    floor.raise(&seen.within(there));
 }
 
 /// Asks the primary; all who came before it is asked get one answer.
@@ -222,15 +238,28 @@ mod tests {
         let (floor, mut known) = (Floor::default(), 0);
         let at = |text: &str| text.parse::<Position>().unwrap();
         assert_eq!(floor.newer(&mut known), None);
-        raise(&floor, "0-1-5", Some(&at("0-1-9")));
+        raise(&floor, &at("0-1-5"), &at("0-1-9"));
         assert_eq!(floor.newer(&mut known), Some(at("0-1-5")));
         assert_eq!(floor.newer(&mut known), None);
         // What is lost cannot be waited for.
-        raise(&floor, "0-1-20,3-1-7", Some(&at("0-2-9")));
+        raise(&floor, &at("0-1-20,3-1-7"), &at("0-2-9"));
         assert_eq!(floor.newer(&mut known), Some(at("0-2-9")));
-        raise(&floor, "0-1-6", Some(&at("0-2-9")));
-        raise(&floor, "not one", Some(&at("0-2-9")));
-        raise(&floor, "0-1-99", None);
+        raise(&floor, &at("0-1-6"), &at("0-2-9"));
         assert_eq!(floor.newer(&mut known), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_below_the_floor_is_not_asked_for() {
+        let floor = Floor::default();
+        let (ask, mut asked) = mpsc::channel(1);
+        let answer = async {
+            let back: Ask = asked.recv().await.unwrap();
+            back.send("0-1-9".parse().ok()).unwrap();
+        };
+        tokio::join!(see(&floor, "0-1-5", &ask), answer);
+        // Nobody answers now: it would wait for ever.
+        see(&floor, "0-1-4", &ask).await;
+        see(&floor, "no position", &ask).await;
+        assert!(asked.try_recv().is_err());
     }
 }

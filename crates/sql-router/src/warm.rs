@@ -54,10 +54,12 @@ impl Worker {
         for member in in_use(&snapshot) {
             let schema = wanted.schema.as_deref();
             let kind = Kind::new(member, &wanted.who, schema);
-            while self.pool.borrow().idle(&kind) < usize::from(snapshot.target.pool.ready) {
-                // Those who wait come first.
+            let ready = usize::from(snapshot.target.pool.ready);
+            let missing = ready.saturating_sub(self.pool.borrow().idle(&kind));
+            for _ in 0..missing {
+                // Those who wait come first; and a full pool would close it again.
                 let share = self.share(&snapshot);
-                let room = !self.slots.is_wanted(member);
+                let room = !self.slots.is_wanted(member) && !self.pool.borrow().is_full();
                 let Some(slot) = self.slots.take(member, share).filter(|_| room) else {
                     break;
                 };

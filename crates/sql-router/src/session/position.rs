@@ -11,7 +11,7 @@ use site::name::MemberName;
 use site::target::Consistency;
 
 use super::Session;
-use super::parting::asked_over;
+use super::last::asked_over;
 use crate::limits::CONNECT;
 use crate::route::Because;
 use crate::snapshot::Snapshot;

@@ -9,7 +9,7 @@ use mysql::reply;
 use site::name::MemberName;
 use site::target::Consistency;
 
-use super::parting::asked_over;
+use super::last::asked_over;
 use super::{Session, Trouble, say};
 use crate::absorb;
 use crate::limits::{AVOID, CONNECT, HOLD_POLL};
