@@ -24,6 +24,7 @@ use crate::state_dir::StateDir;
 use self::teller::Teller;
 
 mod bring_up;
+mod certificates;
 mod running;
 mod teller;
 

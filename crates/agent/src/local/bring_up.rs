@@ -5,14 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use app::instance::InstanceState;
 use app::release::Release;
-use certs::local::{Local, Purpose};
+use certs::local::Local;
 use database::{MemberState, Role as MemberRole};
 use process::sockets::UNIX;
 use site::name::ServerName;
-use site::target::balancer::CertificateFiles;
 use telemetry::Severity;
 use tokio::sync::watch;
 
+use super::certificates;
 use super::running::Running;
 use super::teller::{Teller, ms_since};
 use crate::app_side::{AppSide, last_lines};
@@ -33,8 +33,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Starts everything; an error leaves things running that the caller stops.
 pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<Ready, UpError> {
-    let local = certificate(running, SystemTime::now())?;
-    running.sql_certificate = sql_certificate(running, SystemTime::now())?;
+    let local = certificates::site(running, SystemTime::now())?;
+    running.sql_certificate = certificates::sql(running, SystemTime::now())?;
     admin::open(running).await?;
     start_members(running)?;
     start_roles(running, "sql-router");
@@ -525,47 +525,4 @@ async fn first_page(running: &Running) -> Result<(), UpError> {
             _ => tokio::time::sleep(LOOK).await,
         }
     }
-}
-
-/// Names for which the site's certificate is made.
-fn certificate(running: &Running, now: SystemTime) -> Result<Option<Local>, UpError> {
-    let mut balancers = running
-        .target
-        .servers
-        .values()
-        .filter_map(|s| s.balancer.as_ref());
-    let Some(balancer) = balancers.next() else {
-        return Ok(None);
-    };
-    let dir = running.state.root.join("certificates");
-    let mut names = balancer.domains.clone();
-    if names.is_empty() {
-        names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
-    }
-    certs::local::ensure(&dir, &running.target.site, &names, now)
-        .map(Some)
-        .map_err(|e| UpError::new(e.to_string(), ""))
-}
-
-/// What SQL routers show to clients, when the site file names nothing else: for the names by which clients
-/// find them.
-fn sql_certificate(
-    running: &Running,
-    now: SystemTime,
-) -> Result<Option<CertificateFiles>, UpError> {
-    let routers = running.target.servers.values();
-    let routers = routers.filter_map(|server| server.sql_router.as_ref());
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    names.extend(routers.map(|router| router.listen.ip().to_string()));
-    if names.len() == 2 {
-        return Ok(None);
-    }
-    names.dedup();
-    let dir = running.state.root.join("certificates");
-    let made = certs::local::ensure_for(&dir, &running.target.site, Purpose::Sql, &names, now);
-    let local = made.map_err(|e| UpError::new(e.to_string(), ""))?;
-    Ok(Some(CertificateFiles {
-        chain: local.chain,
-        key: local.key,
-    }))
 }

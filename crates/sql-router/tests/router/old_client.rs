@@ -1,19 +1,14 @@
 //! A client of the old kind: no DEPRECATE_EOF, no session tracking, as PHP's and many others are.
 
-use mysql::auth::NativeKey;
-use mysql::capability::{
-    CONNECT_WITH_DB, LOCAL_FILES, LONG_FLAG, MULTI_RESULTS, PLUGIN_AUTH, TRANSACTIONS,
-};
-use mysql::command::{self, Command};
-use mysql::handshake::{Greeting, Response};
-use mysql::packet::{Channel, put};
+use mysql::command::Command;
+use mysql::packet::put;
 use mysql::reply::{ErrPacket, OkPacket, parse_eof};
 use mysql::wire::Reader;
-use tokio::net::TcpStream;
 
 use crate::bed::Bed;
+use crate::raw::Raw;
 
-struct Old(Channel);
+struct Old(Raw);
 
 /// What came back: the first value of each row, or the OK's text.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,38 +20,17 @@ enum Got {
 
 impl Old {
     async fn connect(bed: &Bed) -> Self {
-        let mut channel = Channel::from(TcpStream::connect(bed.address).await.unwrap());
-        let greeting = Greeting::parse(&channel.packet(1 << 16).await.unwrap().payload).unwrap();
-        let response = Response {
-            capabilities: LONG_FLAG
-                | LOCAL_FILES
-                | TRANSACTIONS
-                | MULTI_RESULTS
-                | PLUGIN_AUTH
-                | CONNECT_WITH_DB,
-            max_packet: 1 << 24,
-            collation: 45,
-            user: "app".to_owned(),
-            answer: NativeKey::of("secret").answer(&greeting.salt),
-            schema: Some("app".to_owned()),
-            plugin: None,
-        };
-        let mut out = Vec::new();
-        put(&mut out, &mut 1, &response.encode());
-        channel.write(&out).await.unwrap();
-        let verdict = channel.packet(1 << 16).await.unwrap().payload;
-        assert_eq!(verdict, [0, 0, 0, 2, 0, 0, 0].as_slice(), "{verdict:?}");
-        Self(channel)
+        let (raw, verdict) = Raw::login_with(bed, 0).await;
+        assert_eq!(verdict, [0, 0, 0, 2, 0, 0, 0], "{verdict:?}");
+        Self(raw)
     }
 
     async fn send(&mut self, command: Command, payload: &[u8]) {
-        let mut out = Vec::new();
-        command::put(&mut out, command, payload);
-        self.0.write(&out).await.unwrap();
+        self.0.command(command, payload).await;
     }
 
     async fn payload(&mut self) -> Vec<u8> {
-        self.0.packet(1 << 24).await.unwrap().payload.to_vec()
+        self.0.answer().await.unwrap()
     }
 
     async fn query(&mut self, sql: &str) -> Got {
@@ -232,7 +206,7 @@ async fn a_local_file_comes_from_the_client() {
     for piece in [b"1\ta\n2\t".as_slice(), b"b\n", b""] {
         put(&mut out, &mut sequence, piece);
     }
-    client.0.write(&out).await.unwrap();
+    client.0.say(&out).await;
     let Got::Ok(text) = client.answer().await else {
         panic!("not loaded")
     };

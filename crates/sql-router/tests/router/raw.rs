@@ -2,8 +2,8 @@
 
 use mysql::auth::NativeKey;
 use mysql::capability::{
-    CONNECT_WITH_DB, DEPRECATE_EOF, LOCAL_FILES, LONG_FLAG, MULTI_RESULTS, PLUGIN_AUTH,
-    TRANSACTIONS,
+    CONNECT_WITH_DB, Capabilities, DEPRECATE_EOF, LOCAL_FILES, LONG_FLAG, MULTI_RESULTS,
+    PLUGIN_AUTH, TRANSACTIONS,
 };
 use mysql::command::{self, Command};
 use mysql::handshake::{Greeting, Response};
@@ -25,6 +25,13 @@ impl Raw {
     }
 
     pub(crate) async fn login(bed: &Bed) -> Self {
+        let (raw, verdict) = Self::login_with(bed, DEPRECATE_EOF).await;
+        assert_eq!(verdict[0], 0);
+        raw
+    }
+
+    /// With more capabilities than any client has; and the router's verdict.
+    pub(crate) async fn login_with(bed: &Bed, more: Capabilities) -> (Self, Vec<u8>) {
         let mut raw = Self::connect(bed).await;
         let greeting = Greeting::parse(&raw.answer().await.unwrap()).unwrap();
         let response = Response {
@@ -33,8 +40,8 @@ impl Raw {
                 | TRANSACTIONS
                 | MULTI_RESULTS
                 | PLUGIN_AUTH
-                | DEPRECATE_EOF
-                | CONNECT_WITH_DB,
+                | CONNECT_WITH_DB
+                | more,
             max_packet: 1 << 30,
             collation: 45,
             user: "app".to_owned(),
@@ -45,8 +52,8 @@ impl Raw {
         let mut out = Vec::new();
         put(&mut out, &mut 1, &response.encode());
         raw.say(&out).await;
-        assert_eq!(raw.answer().await.unwrap()[0], 0);
-        raw
+        let verdict = raw.answer().await.unwrap();
+        (raw, verdict)
     }
 
     /// Bytes as they are; the router may have closed the connection.
