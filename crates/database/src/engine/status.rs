@@ -72,7 +72,7 @@ pub fn replication(rows: &Rows) -> Option<Replication> {
         io_error: error("IO"),
         sql_running: text("Slave_SQL_Running") == "Yes",
         sql_error: error("SQL"),
-        received: text("Gtid_IO_Pos").to_owned(),
+        received: text("Gtid_IO_Pos").parse().unwrap_or_default(),
     })
 }
 

@@ -7,7 +7,9 @@ use site::target::MemberAddress;
 
 use super::diagnosis::Diagnosis;
 use super::view::Time;
-use crate::record::{Generation, Obeyed};
+use super::candidate::WhyNot;
+use super::switchover::Refusal;
+use crate::record::{Generation, Obeyed, StateRecord};
 
 /// The answer of `decide`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +35,35 @@ impl Decision {
 pub enum Action {
     /// Make the data directory if there is none, start the server, wait until it answers. Long.
     Start,
+    /// End the server at once (SIGKILL): nothing it has not acknowledged is acknowledged any more.
+    Fence,
     SetReadOnly,
     /// Remember the state in the data directory.
     Obey(Obeyed),
     /// Accounts, the application's schema, the heartbeat table.
     PrepareAccounts(Generation),
-    /// Create `database/state` with this member as primary.
-    CreateState(Generation),
-    /// Checked against the cluster state once more by who carries it out.
+    /// Put the next `database/state` in the place of the revision before.
+    PutState(Put, Box<StateRecord>),
+    /// Checked against the lease once more by who carries it out.
     SetWritable(Generation),
+    /// Read-only for a switchover; soon, or not at all.
+    HoldWrites(Generation),
+    /// Wait for an acknowledgement of every commit, or not.
+    SemiSync(Generation, bool),
+    /// Lock a member's replication account and end its connection.
+    LockOut(Generation, MemberName),
+    LetIn(Generation, MemberName),
     /// Write the heartbeat.
     Beat(Generation),
+    /// Receive nothing more while the state has this revision, and promise it.
+    StopReceiving(u64),
+    /// Everything received is applied: follow nobody any more.
+    Promote(Generation),
     Follow {
         source: MemberAddress,
         generation: Generation,
+        /// It was primary: its own position is where replication goes on.
+        was_primary: bool,
     },
     StartReplication(Generation),
     /// Replace the data by a copy of the primary's. Long.
@@ -55,6 +72,18 @@ pub enum Action {
         generation: Generation,
         why: String,
     },
+}
+
+/// Why `database/state` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    Create,
+    Renew,
+    Release,
+    Campaign,
+    HandOver,
+    Open,
+    SyncSet,
 }
 
 /// What is waited for, or nothing more than the diagnosis says.
@@ -67,6 +96,15 @@ pub enum Reason {
     UntilHeard(MemberName),
     ForFirstPrimary,
     ForPrimary(MemberName),
+    /// The lease is free, and this one is to take it.
+    ForCandidate(MemberName),
+    /// The lease is free, and nobody may take it.
+    NoCandidate(Vec<(MemberName, WhyNot)>),
+    /// Many failovers lately.
+    ElectionNotBefore(Time),
+    SwitchoverRefused(Refusal),
+    SwitchoverWaits(MemberName),
+    Announcing,
 }
 
 impl fmt::Display for Reason {
@@ -87,6 +125,25 @@ impl fmt::Display for Reason {
             Self::ForPrimary(member) => {
                 write!(f, "waiting for {member}, which was primary last")
             }
+            Self::ForCandidate(member) => {
+                write!(f, "waiting for {member}, which is to be primary")
+            }
+            Self::NoCandidate(all) => {
+                f.write_str("nobody may be promoted:")?;
+                for (n, (member, why)) in all.iter().enumerate() {
+                    write!(f, "{} {member} {why}", if n == 0 { "" } else { ";" })?;
+                }
+                Ok(())
+            }
+            Self::ElectionNotBefore(_) => f.write_str(
+                "there were several failovers within ten minutes: the next one waits a little; look \
+                 for what ends the primary",
+            ),
+            Self::SwitchoverRefused(refusal) => write!(f, "no switchover: {refusal}"),
+            Self::SwitchoverWaits(member) => {
+                write!(f, "writes are held until {member} has applied everything")
+            }
+            Self::Announcing => f.write_str("first the others are told"),
         }
     }
 }

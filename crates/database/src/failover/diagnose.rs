@@ -1,19 +1,28 @@
 //! Pure: View → Diagnosis. An ordered list of checks; the first that matches is the answer.
 
+use std::time::Duration;
+
 use site::name::MemberName;
 
+use super::candidate;
 use super::diagnosis::Diagnosis;
+use super::lease;
 use super::rejoin::{self, Rejoin};
 use super::replication_error::{Verdict, io_verdict, sql_verdict};
+use super::switchover::{self, Switchover};
 use super::view::{Engine, Io, Replication, Status, Store, Time, View};
 use crate::accounts;
-use crate::record::Obeyed;
+use crate::record::{Lease, StateRecord};
 
 /// Times a stop of unclear cause is tried again before it counts as a lost place.
 const UNCLEAR_TRIES: u32 = 3;
 
+/// A primary that does not answer is ended after this long, the two seconds of the first look's limit
+/// not counted.
+const HUNG: Duration = Duration::from_secs(2);
+
 /// What is the case with `me`.
-pub fn diagnose(view: &View, me: &MemberName, _now: Time) -> Diagnosis {
+pub fn diagnose(view: &View, me: &MemberName, now: Time) -> Diagnosis {
     if let Some(in_flight) = &view.in_flight {
         return Diagnosis::ActionInFlight(in_flight.what);
     }
@@ -29,11 +38,13 @@ pub fn diagnose(view: &View, me: &MemberName, _now: Time) -> Diagnosis {
                 needs_you: *needs_you,
             };
         }
-        Engine::Silent { why, .. } => return Diagnosis::EngineSilent { why: why.clone() },
+        Engine::Silent { why, since } => return silent(view, me, now, why, *since),
         Engine::Answers(status) => status,
     };
-    if !status.read_only && !entitled(view, me, status) {
-        return Diagnosis::WritableUnentitled;
+    if !status.read_only
+        && let Some(diagnosis) = unentitled(view, me, status, now)
+    {
+        return diagnosis;
     }
     let named = match &view.store {
         Store::Unusable(why) => return Diagnosis::StoreUnusable { why: why.clone() },
@@ -48,22 +59,77 @@ pub fn diagnose(view: &View, me: &MemberName, _now: Time) -> Diagnosis {
             obeyed: obeyed.generation,
         };
     }
-    if view.obeyed.as_ref() != Some(named) {
+    if view.obeyed.as_ref() != Some(&named.obeyed()) {
         return Diagnosis::NewState;
     }
     if named.primary == *me {
-        primary(view, status, named)
+        primary(view, me, status, named, now)
     } else {
-        replica(view, me, status, named)
+        replica(view, me, status, named, now)
     }
 }
 
-/// Only the primary of the state this member obeys, and only when it follows nobody.
-fn entitled(view: &View, me: &MemberName, status: &Status) -> bool {
-    status.replication.is_none() && view.state().is_some_and(|state| state.primary == *me)
+fn was_primary(view: &View, me: &MemberName) -> bool {
+    view.obeyed
+        .as_ref()
+        .is_some_and(|obeyed| obeyed.primary == *me)
 }
 
-fn primary(view: &View, status: &Status, named: &Obeyed) -> Diagnosis {
+/// A server that does not answer may still write.
+fn silent(view: &View, me: &MemberName, now: Time, why: &str, since: Time) -> Diagnosis {
+    let why = why.to_owned();
+    if !was_primary(view, me) {
+        return Diagnosis::EngineSilent { why };
+    }
+    let lapsed = view
+        .held
+        .as_ref()
+        .is_some_and(|held| now >= lease::fence_by(held));
+    if lapsed {
+        return Diagnosis::LeaseLapsed;
+    }
+    if now.since(since) >= HUNG && !view.request.paused {
+        return Diagnosis::Hung { why };
+    }
+    Diagnosis::EngineSilent { why }
+}
+
+/// Only the primary of the state this member obeys, when it follows nobody, and only with the lease.
+fn unentitled(view: &View, me: &MemberName, status: &Status, now: Time) -> Option<Diagnosis> {
+    if !was_primary(view, me) {
+        return Some(Diagnosis::WritableUnentitled);
+    }
+    let lapsed = view
+        .held
+        .as_ref()
+        .is_none_or(|held| now >= lease::fence_by(held));
+    if lapsed {
+        return Some(Diagnosis::LeaseLapsed);
+    }
+    if status.replication.is_some() {
+        return Some(Diagnosis::WritableUnentitled);
+    }
+    match &view.store {
+        Store::Names(state) if state.primary != *me => {
+            Some(Diagnosis::Deposed(state.primary.clone()))
+        }
+        Store::Names(state) if !state.is_open() => Some(Diagnosis::WritableUnentitled),
+        Store::Empty => Some(Diagnosis::WritableUnentitled),
+        // Without the store it goes on until the lease ends.
+        Store::Names(_) | Store::Unusable(_) => None,
+    }
+}
+
+fn primary(
+    view: &View,
+    me: &MemberName,
+    status: &Status,
+    state: &StateRecord,
+    now: Time,
+) -> Diagnosis {
+    if !state.is_open() {
+        return elected(view, status, state, now);
+    }
     if let Some(replication) = &status.replication {
         return Diagnosis::PrimaryIsReplica {
             source: format!("{}:{}", replication.host, replication.port),
@@ -73,18 +139,75 @@ fn primary(view: &View, status: &Status, named: &Obeyed) -> Diagnosis {
     if status.binlog_pos.is_empty() {
         return Diagnosis::PrimaryIsEmpty;
     }
-    if view.accounts_for != Some(named.generation) {
+    let position = state.position.parse().unwrap_or_default();
+    if !status.binlog_pos.contains(&position) {
+        return Diagnosis::PrimaryLacks {
+            position: state.position.clone(),
+        };
+    }
+    if !lease::is_mine(view, state, now) {
+        return Diagnosis::LeaseUnconfirmed;
+    }
+    if view.accounts_for != Some(state.generation) {
         return Diagnosis::PrimaryUnprepared;
     }
-    if status.read_only {
-        return Diagnosis::PrimaryReadOnly;
+    match switchover::next(view, me, state, status, now) {
+        Switchover::Step(_) | Switchover::Waiting(_) => Diagnosis::Switching,
+        Switchover::NotWanted | Switchover::Refused(_) if status.read_only => {
+            Diagnosis::PrimaryReadOnly
+        }
+        Switchover::NotWanted | Switchover::Refused(_) => Diagnosis::PrimaryServes,
     }
-    Diagnosis::PrimaryServes
 }
 
-fn replica(view: &View, me: &MemberName, status: &Status, named: &Obeyed) -> Diagnosis {
-    let Some(source) = view.address(&named.primary) else {
-        return Diagnosis::PrimaryUnknown(named.primary.clone());
+/// From the election until it has applied all that it received.
+fn elected(view: &View, status: &Status, state: &StateRecord, now: Time) -> Diagnosis {
+    if !view.whole && !state.forced {
+        return Diagnosis::ElectedNotWhole;
+    }
+    if !lease::is_mine(view, state, now) {
+        return Diagnosis::LeaseUnconfirmed;
+    }
+    let Some(replication) = &status.replication else {
+        return Diagnosis::Opening;
+    };
+    let stopped = replication.io == Io::Stopped;
+    match stopped && status.applied().contains(&status.received()) {
+        true => Diagnosis::Drained,
+        false => Diagnosis::Draining,
+    }
+}
+
+fn replica(
+    view: &View,
+    me: &MemberName,
+    status: &Status,
+    state: &StateRecord,
+    now: Time,
+) -> Diagnosis {
+    let free = now >= lease::free_since(view, state);
+    let elects = !view.request.paused || candidate::is_forced(view, state, me);
+    if free && elects {
+        return Diagnosis::LeaseFree {
+            holder: state.primary.clone(),
+            released: state.lease == Lease::Released,
+        };
+    }
+    if view.promised == Some(state.revision) {
+        return Diagnosis::Promised;
+    }
+    if !state.is_open() {
+        return Diagnosis::Unopened(state.primary.clone());
+    }
+    if status.semi_sync {
+        return Diagnosis::ReplicaWaits;
+    }
+    follower(view, me, status, state)
+}
+
+fn follower(view: &View, me: &MemberName, status: &Status, state: &StateRecord) -> Diagnosis {
+    let Some(source) = view.address(&state.primary) else {
+        return Diagnosis::PrimaryUnknown(state.primary.clone());
     };
     let user = accounts::replication_user(me);
     let following = status
@@ -92,16 +215,17 @@ fn replica(view: &View, me: &MemberName, status: &Status, named: &Obeyed) -> Dia
         .as_ref()
         .filter(|replication| replication.follows(source.address, &user));
     let Some(replication) = following else {
-        return match rejoin::plan(status) {
+        let began = rejoin::began_after(state, me);
+        return match rejoin::plan(status, began.as_ref()) {
             Rejoin::Follow => Diagnosis::NotFollowing(source.clone()),
             Rejoin::Extra(extra) => Diagnosis::ErrantTransactions { extra },
             Rejoin::HistoryUnknown => Diagnosis::HistoryUnknown,
         };
     };
-    if let Some(extra) = rejoin::extra(status) {
+    if let Some(extra) = rejoin::extra(status, None) {
         return Diagnosis::ErrantTransactions { extra };
     }
-    let source = named.primary.clone();
+    let source = state.primary.clone();
     if let Some(fault) = fault(view, replication) {
         return fault;
     }

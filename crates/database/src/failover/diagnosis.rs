@@ -21,8 +21,16 @@ pub enum Diagnosis {
     EngineSilent {
         why: String,
     },
+    /// A primary whose server does not answer for too long.
+    Hung {
+        why: String,
+    },
     /// It takes writes and must not.
     WritableUnentitled,
+    /// It takes writes, and its lease is over.
+    LeaseLapsed,
+    /// It takes writes, and another is primary now.
+    Deposed(MemberName),
     StoreUnusable {
         why: String,
     },
@@ -40,9 +48,36 @@ pub enum Diagnosis {
     },
     /// Named primary, and its data directory is new.
     PrimaryIsEmpty,
+    /// Named primary, and it lacks what it had.
+    PrimaryLacks {
+        position: String,
+    },
+    /// Elected, and it cannot tell whether it has everything.
+    ElectedNotWhole,
+    /// Primary by name; the lease is not confirmed.
+    LeaseUnconfirmed,
+    /// Elected: it applies what it has received.
+    Draining,
+    /// Elected, and all is applied.
+    Drained,
+    /// Elected, and it follows nobody any more.
+    Opening,
     PrimaryUnprepared,
     PrimaryReadOnly,
+    /// Read-only, for a switchover.
+    Switching,
     PrimaryServes,
+    // an election
+    LeaseFree {
+        holder: MemberName,
+        released: bool,
+    },
+    /// It has promised to receive nothing, and waits for the outcome.
+    Promised,
+    /// Another was elected and does not take writes yet.
+    Unopened(MemberName),
+    /// It waits for acknowledgements as only a primary may.
+    ReplicaWaits,
     // a replica
     ErrantTransactions {
         extra: String,
@@ -87,6 +122,52 @@ impl fmt::Display for Diagnosis {
             Self::EngineSilent { why } => write!(f, "the server does not answer: {why}"),
             Self::WritableUnentitled => {
                 f.write_str("the server takes writes although it is not the primary")
+            }
+            Self::Hung { why } => write!(
+                f,
+                "the primary's server does not answer and is ended, so that it can be started again \
+                 or another can take its place: {why}"
+            ),
+            Self::LeaseLapsed => f.write_str(
+                "the lease could not be renewed in time: the server is ended before another may be \
+                 primary",
+            ),
+            Self::Deposed(primary) => write!(
+                f,
+                "{primary} is primary now: this server is ended, so that nothing more is written here"
+            ),
+            Self::PrimaryLacks { position } => write!(
+                f,
+                "the cluster state names this member as primary, but its data lacks transactions it \
+                 had ({position}); it gives the lease up"
+            ),
+            Self::ElectedNotWhole => f.write_str(
+                "this member was elected and restarted before it had applied everything it \
+                 received; it gives the lease up",
+            ),
+            Self::LeaseUnconfirmed => f.write_str("this is the primary; its lease is not confirmed"),
+            Self::Draining => {
+                f.write_str("this member is to be primary and applies what it has received")
+            }
+            Self::Drained => f.write_str("this member is to be primary and has applied everything"),
+            Self::Opening => f.write_str("this member becomes the primary"),
+            Self::Switching => f.write_str("this is the primary; writes are held for a switchover"),
+            Self::LeaseFree { holder, released } => write!(
+                f,
+                "{holder} {}",
+                match released {
+                    true => "has given the lease up",
+                    false => "has not renewed its lease",
+                }
+            ),
+            Self::Promised => f.write_str(
+                "this replica has stopped receiving for an election and waits for its outcome",
+            ),
+            Self::Unopened(primary) => {
+                write!(f, "waiting for {primary}, which is about to be primary")
+            }
+            Self::ReplicaWaits => {
+                f.write_str("this replica would wait for acknowledgements as only a primary may")
             }
             Self::StoreUnusable { why } => {
                 write!(

@@ -21,6 +21,7 @@
 
 // what is known
 pub mod attempts;
+pub mod flapping;
 pub mod lag;
 pub mod view;
 
@@ -30,11 +31,17 @@ pub mod diagnosis;
 pub mod replication_error;
 
 // what to do
+pub mod candidate;
 pub mod decide;
 pub mod decision;
+pub mod lease;
 pub mod no_state;
 pub mod rebuild;
 pub mod rejoin;
+pub mod state_change;
+pub mod switchover;
+pub mod sync_set;
+pub mod upkeep;
 
 #[cfg(test)]
 mod tests;

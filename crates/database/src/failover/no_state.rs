@@ -15,11 +15,12 @@ pub fn claim(view: &View, me: &MemberName) -> Result<Generation, Reason> {
     let unheard = view
         .members
         .iter()
-        .find(|member| member.name != *me && !view.heard.contains_key(&member.name));
+        .find(|member| member.name != *me && !view.peers.contains_key(&member.name));
     if let Some(member) = unheard {
         return Err(Reason::UntilHeard(member.name.clone()));
     }
-    let all = view.heard.values().chain([&view.obeyed]);
+    let peers = view.peers.values().map(|peer| &peer.obeyed);
+    let all = peers.chain([&view.obeyed]);
     let newest: Option<&Obeyed> = all.flatten().max_by_key(|obeyed| obeyed.generation);
     match newest {
         None if view.first_primary => Ok(Generation::FIRST),

@@ -1,11 +1,18 @@
 //! Pure: may a member with this history follow the primary, or must its data be replaced first?
+//!
+//! What a server committed itself while it was primary is harmless as far as its successor has it:
+//! the history of the cluster state says where the successor's generation began.
+
+use mysql::gtid::mariadb::Position;
+use site::name::MemberName;
 
 use super::view::Status;
+use crate::record::StateRecord;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejoin {
-    /// Empty, or everything it has was received by replication.
+    /// Empty, or everything it has is the primary's too.
     Follow,
     /// It has committed transactions of its own (MariaDB GTIDs, named for people).
     Extra(String),
@@ -13,33 +20,44 @@ pub enum Rejoin {
     HistoryUnknown,
 }
 
-/// May it begin to follow?
-pub fn plan(status: &Status) -> Rejoin {
+/// May it begin to follow? `began`: where the first generation after its own began, if it was primary.
+pub fn plan(status: &Status, began: Option<&Position>) -> Rejoin {
     if status.start_from {
         return Rejoin::Follow;
     }
-    if let Some(extra) = extra(status) {
+    if let Some(extra) = extra(status, began) {
         return Rejoin::Extra(extra);
     }
-    if status.slave_pos.is_empty() && !status.binlog_pos.is_empty() {
+    if status.slave_pos.is_empty() && !status.binlog_pos.is_empty() && began.is_none() {
         return Rejoin::HistoryUnknown;
     }
     Rejoin::Follow
 }
 
-/// Transactions that were committed on this server are harmless when its replicated position contains
-/// them (it was primary once and its position was carried over); else the primary does not know them.
-pub fn extra(status: &Status) -> Option<String> {
+/// Transactions that were committed on this server are harmless when its replicated position or the
+/// beginning of its successor's generation contains them; else the primary does not know them.
+pub fn extra(status: &Status, began: Option<&Position>) -> Option<String> {
+    let known = [Some(&status.slave_pos), began];
     let extra: Vec<String> = status
         .own
         .iter()
         .filter(|gtid| {
-            let replicated = status.slave_pos.gtids().iter();
-            !replicated
+            let gtids = known.iter().flatten().flat_map(|position| position.gtids());
+            !gtids
                 .filter(|other| other.domain == gtid.domain)
                 .any(|other| other.sequence >= gtid.sequence)
         })
         .map(ToString::to_string)
         .collect();
     (!extra.is_empty()).then(|| extra.join(","))
+}
+
+/// Where the successor of `me` began, when `me` was primary as far back as the history goes.
+pub fn began_after(state: &StateRecord, me: &MemberName) -> Option<Position> {
+    let mine = state
+        .history
+        .iter()
+        .rposition(|change| change.primary == *me)?;
+    let successor = state.history.get(mine + 1)?;
+    successor.began.parse().ok()
 }

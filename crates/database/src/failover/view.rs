@@ -1,6 +1,6 @@
 //! Pure: all that a keeper knows of its member, the cluster state and the other members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use site::name::MemberName;
 use site::target::MemberAddress;
 
 use super::attempts::Attempts;
-use crate::record::{Generation, Obeyed};
+use crate::record::{Generation, Obeyed, RequestRecord, Standing, StateRecord};
 
 /// A moment: the time since the keeper started, by a clock that never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -35,12 +35,37 @@ pub struct View {
     /// This member makes the very first primary.
     pub first_primary: bool,
     pub max_lag: Duration,
+    /// The site wants every write acknowledged by a replica (semi-synchronous replication).
+    pub acknowledged: bool,
+    /// Wall clock, milliseconds since 1970: for people and for the pauses between failovers only.
+    pub wall_ms: u64,
     pub store: Store,
+    /// When this keeper first saw the revision that the store has.
+    pub seen_at: Time,
+    /// The last renewal of the lease that this keeper knows to be in the store.
+    pub held: Option<Held>,
+    pub request: RequestRecord,
     /// What this member followed last, from its own data directory.
     pub obeyed: Option<Obeyed>,
-    /// What the other members said they followed last. A member that is not here was not heard.
-    pub heard: BTreeMap<MemberName, Option<Obeyed>>,
+    /// The other members, as they wrote themselves down. A member that is not here was not heard.
+    pub peers: BTreeMap<MemberName, Peer>,
+    /// The record that this keeper wrote of itself last is in the store, and no earlier one is under way.
+    pub announced: bool,
+    /// The revision for which this member has promised to receive nothing.
+    pub promised: Option<u64>,
+    /// Everything this member acknowledged is in its relay log or applied.
+    pub whole: bool,
     pub engine: Engine,
+    /// Since when the server has not answered; `None`: it does.
+    pub unfit_since: Option<Time>,
+    /// Since when this primary is read-only for the switchover that is asked for; kept until another is
+    /// asked for.
+    pub switching_since: Option<Time>,
+    /// Primary: since when each other member is not connected. One that is has no entry.
+    pub away: BTreeMap<MemberName, Time>,
+    /// Primary: what its binary log had when it was first looked at after the last change of who
+    /// acknowledges. Whoever has that has every write acknowledged before.
+    pub barrier: Option<Position>,
     pub in_flight: Option<InFlight>,
     /// The generation for which the accounts were made or looked over.
     pub accounts_for: Option<Generation>,
@@ -57,7 +82,46 @@ pub enum Store {
     /// It cannot be read, or what it holds cannot be understood.
     Unusable(String),
     Empty,
-    Names(Obeyed),
+    Names(Box<StateRecord>),
+}
+
+/// A renewal of the lease that has reached the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub revision: u64,
+    /// Before it was sent.
+    pub sent: Time,
+    /// Nothing was sent after it whose outcome is unknown.
+    pub settled: bool,
+}
+
+/// Another member, by its own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    pub obeyed: Option<Obeyed>,
+    pub seen: u64,
+    pub stopped_for: Option<u64>,
+    pub received: Position,
+    pub applied: Position,
+    pub whole: bool,
+    pub errant: bool,
+    pub receives: bool,
+}
+
+impl Peer {
+    /// A position that cannot be read counts as none.
+    pub fn new(obeyed: Option<Obeyed>, standing: &Standing) -> Self {
+        Self {
+            obeyed,
+            seen: standing.seen,
+            stopped_for: standing.stopped_for,
+            received: standing.received.parse().unwrap_or_default(),
+            applied: standing.applied.parse().unwrap_or_default(),
+            whole: standing.whole,
+            errant: standing.errant,
+            receives: standing.receives,
+        }
+    }
 }
 
 /// The server process.
@@ -94,6 +158,12 @@ pub struct Status {
     pub start_from: bool,
     /// Behind the newest heartbeat that was applied; `None` when there is none, or no connection.
     pub lag: Option<Duration>,
+    /// `@@rpl_semi_sync_master_enabled`: a commit waits until a replica has acknowledged it.
+    pub semi_sync: bool,
+    /// Members that receive from this server now.
+    pub connected: BTreeSet<MemberName>,
+    /// Members whose replication account is locked here.
+    pub locked: BTreeSet<MemberName>,
 }
 
 /// `SHOW SLAVE STATUS`.
@@ -107,7 +177,7 @@ pub struct Replication {
     pub sql_running: bool,
     pub sql_error: Option<ServerError>,
     /// `Gtid_IO_Pos`: what was received.
-    pub received: String,
+    pub received: Position,
 }
 
 impl Replication {
@@ -158,13 +228,37 @@ impl View {
     }
 
     /// The state this member may obey: the store's, unless it is older than what was followed.
-    pub fn state(&self) -> Option<&Obeyed> {
+    pub fn state(&self) -> Option<&StateRecord> {
         match (&self.store, &self.obeyed) {
             (Store::Names(named), Some(obeyed)) if named.generation < obeyed.generation => None,
             (Store::Names(named), _) => Some(named),
-            // Without the store nothing changes hands.
-            (Store::Unusable(_), obeyed) => obeyed.as_ref(),
-            (Store::Empty, _) => None,
+            (Store::Unusable(_) | Store::Empty, _) => None,
         }
+    }
+
+    pub fn status(&self) -> Option<&Status> {
+        match &self.engine {
+            Engine::Answers(status) if self.in_flight.is_none() => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl Status {
+    /// What this server has received or committed: with its relay log, what it can apply by itself.
+    pub fn received(&self) -> Position {
+        let mut all = self.binlog_pos.clone();
+        all.join(&self.slave_pos);
+        if let Some(replication) = &self.replication {
+            all.join(&replication.received);
+        }
+        all
+    }
+
+    /// What it has applied or committed.
+    pub fn applied(&self) -> Position {
+        let mut all = self.binlog_pos.clone();
+        all.join(&self.slave_pos);
+        all
     }
 }

@@ -1,0 +1,116 @@
+//! Pure: the next `database/state` for each change of it. What is written is decided here whole; who
+//! carries it out only compares and puts.
+
+use std::collections::BTreeSet;
+
+use site::name::MemberName;
+
+use super::view::{Status, View};
+use crate::record::{Change, Generation, HISTORY, Lease, StateRecord, SyncSet};
+
+/// The first state of a site, or of one that has lost it. Its sync set is empty: nobody but its
+/// primary may go on from it.
+pub fn first(me: &MemberName, generation: Generation, view: &View) -> StateRecord {
+    let why = if generation == Generation::FIRST {
+        "first start"
+    } else {
+        "the cluster state was lost; its last primary goes on"
+    };
+    StateRecord {
+        format: crate::record::FORMAT,
+        primary: me.clone(),
+        generation,
+        revision: 1,
+        lease: Lease::Held,
+        writer: me.clone(),
+        sync_set: none(view),
+        forced: false,
+        position: String::new(),
+        why: why.to_owned(),
+        history: vec![Change {
+            generation,
+            primary: me.clone(),
+            began: String::new(),
+            at_ms: view.wall_ms,
+            why: why.to_owned(),
+        }],
+    }
+}
+
+/// The lease for another while, and what the writer has now.
+pub fn renewed(state: &StateRecord, status: Option<&Status>) -> StateRecord {
+    let mut next = next(state);
+    next.lease = Lease::Held;
+    if let Some(status) = status.filter(|_| state.is_open()) {
+        next.position = status.binlog_pos.to_string();
+    }
+    next
+}
+
+/// The lease given up, by a primary whose server takes no writes.
+pub fn released(state: &StateRecord) -> StateRecord {
+    StateRecord {
+        lease: Lease::Released,
+        ..next(state)
+    }
+}
+
+/// `me` takes the lease over, in the next generation. The sync set stays: until `me` has applied what
+/// it received, it is what another election goes by.
+pub fn taken_over(state: &StateRecord, me: &MemberName, forced: bool, why: &str) -> StateRecord {
+    StateRecord {
+        forced,
+        ..handed_to(state, me, why)
+    }
+}
+
+/// The lease goes to `to`, in the next generation.
+pub fn handed_to(state: &StateRecord, to: &MemberName, why: &str) -> StateRecord {
+    StateRecord {
+        primary: to.clone(),
+        generation: state.generation.next(),
+        lease: Lease::Held,
+        why: why.to_owned(),
+        ..next(state)
+    }
+}
+
+/// The primary has everything: from here on it is the writer, alone until somebody has caught up.
+pub fn opened(state: &StateRecord, view: &View, status: &Status) -> StateRecord {
+    let mut next = next(state);
+    next.writer.clone_from(&state.primary);
+    next.sync_set = none(view);
+    next.forced = false;
+    next.position = status.binlog_pos.to_string();
+    next.history.push(Change {
+        generation: state.generation,
+        primary: state.primary.clone(),
+        began: status.binlog_pos.to_string(),
+        at_ms: view.wall_ms,
+        why: state.why.clone(),
+    });
+    let over = next.history.len().saturating_sub(HISTORY);
+    next.history.drain(..over);
+    next
+}
+
+/// Another sync set; a renewal too.
+pub fn with_sync_set(state: &StateRecord, set: SyncSet, status: &Status) -> StateRecord {
+    let mut next = renewed(state, Some(status));
+    next.sync_set = set;
+    next
+}
+
+fn none(view: &View) -> SyncSet {
+    match view.acknowledged {
+        true => SyncSet::Members(BTreeSet::new()),
+        false => SyncSet::Async,
+    }
+}
+
+fn next(state: &StateRecord) -> StateRecord {
+    StateRecord {
+        revision: state.revision.saturating_add(1),
+        ..state.clone()
+    }
+}
