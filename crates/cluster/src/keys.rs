@@ -15,12 +15,18 @@ pub struct Key {
 }
 
 /// Every key there is.
-pub const ALL: [Key; 6] = [
+pub const ALL: [Key; 7] = [
     Key {
         path: DATABASE_STATE,
-        holds: "who is primary, in which generation",
-        writer: "the keeper of the primary",
+        holds: "who is primary, in which generation; its lease; the sync set",
+        writer: "the holder of the lease, and who takes it over",
         guard: "created if absent; later the version before",
+    },
+    Key {
+        path: DATABASE_REQUEST,
+        holds: "what people ask of the database cluster: pause, switchover, a forced failover",
+        writer: "`mainstay db`",
+        guard: "the version before",
     },
     Key {
         path: "database/members/NAME",
@@ -55,6 +61,7 @@ pub const ALL: [Key; 6] = [
 ];
 
 pub const DATABASE_STATE: &str = "database/state";
+pub const DATABASE_REQUEST: &str = "database/request";
 /// Prefix of all members' reports.
 pub const DATABASE_MEMBERS: &str = "database/members/";
 pub const APP_RELEASE: &str = "app/release";
@@ -79,6 +86,7 @@ mod tests {
     fn every_key_is_in_the_list_once_and_is_accepted() {
         let made = [
             DATABASE_STATE.to_owned(),
+            DATABASE_REQUEST.to_owned(),
             database_member(&MemberName::new("NAME")),
             APP_RELEASE.to_owned(),
             app_migrated("HASH"),

@@ -1,7 +1,9 @@
 //! One short action → one effect. Never retries, never decides; the two long ones (start, rebuild)
 //! are tasks of the keeper.
 
-use cluster::{Cluster, PutError, Secrets, SecretsError, keys};
+use std::time::Duration;
+
+use cluster::{PutError, Secrets, SecretsError};
 use site::name::MemberName;
 use site::target::MemberAddress;
 
@@ -10,16 +12,19 @@ use crate::engine::admin::{Admin, AdminError, CHANGE, LOOK};
 use crate::engine::identity::{self, IdentityError};
 use crate::engine::mariadb::{self, Server, Source};
 use crate::failover::decision::Action;
-use crate::failover::view::Store;
+use crate::fence::Deadline;
 use crate::observe;
-use crate::record::{FORMAT, Generation, Identity, Obeyed, StateRecord};
+use crate::record::{Identity, Obeyed};
+
+/// A statement that must not keep a primary from renewing its lease.
+const SOON: Duration = Duration::from_millis(1500);
 
 /// What an action works with.
 #[derive(Debug)]
 pub(crate) struct Hands<'a> {
     pub(crate) server: &'a Server,
     pub(crate) admin: &'a mut Admin,
-    pub(crate) cluster: &'a Cluster,
+    pub(crate) lease: &'a Deadline,
     pub(crate) secrets: &'a Secrets,
     pub(crate) identity: &'a mut Option<Identity>,
 }
@@ -30,8 +35,6 @@ pub(crate) enum ActError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(transparent)]
-    Put(#[from] PutError),
-    #[error(transparent)]
     Secrets(#[from] SecretsError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -39,8 +42,14 @@ pub(crate) enum ActError {
     Reserved(#[from] Reserved),
     #[error("the data directory has no identity yet")]
     NoIdentity,
-    #[error("the cluster state changed meanwhile")]
-    StateChanged,
+    #[error(transparent)]
+    Put(#[from] PutError),
+    #[error("the cluster state cannot be written down: {0}")]
+    Record(serde_json::Error),
+    #[error("the cluster state was not written within {} s", observe::STORE_LIMIT.as_secs())]
+    StoreSilent,
+    #[error("the lease is over or not confirmed")]
+    LeaseOver,
     #[error("{0} is done by the keeper itself")]
     Long(&'static str),
 }
@@ -52,10 +61,24 @@ pub(crate) async fn perform(hands: &mut Hands<'_>, action: &Action) -> Result<()
         Action::SetReadOnly => set_read_only(hands).await,
         Action::Obey(obeyed) => obey(hands, obeyed),
         Action::PrepareAccounts(_) => prepare_accounts(hands).await,
-        Action::CreateState(generation) => create_state(hands, *generation).await,
-        Action::SetWritable(generation) => set_writable(hands, *generation).await,
+        Action::Fence => Err(ActError::Long("ending the server")),
+        Action::PutState(..) => Err(ActError::Long("writing the cluster state")),
+        Action::SetWritable(_) => set_writable(hands).await,
+        Action::HoldWrites(_) => hold_writes(hands).await,
+        Action::SemiSync(_, on) => semi_sync(hands, *on).await,
+        Action::LockOut(_, member) => lock_out(hands, member).await,
+        Action::LetIn(_, member) => let_in(hands, member).await,
+        Action::StopReceiving(_) => {
+            hands.admin.query("STOP SLAVE IO_THREAD", SOON).await?;
+            Ok(())
+        }
+        Action::Promote(_) => promote(hands).await,
         Action::Beat(_) => beat(hands).await,
-        Action::Follow { source, .. } => follow(hands, source).await,
+        Action::Follow {
+            source,
+            was_primary,
+            ..
+        } => follow(hands, source, *was_primary).await,
         Action::StartReplication(_) => {
             hands.admin.query("START SLAVE", CHANGE).await?;
             Ok(())
@@ -131,33 +154,82 @@ fn hashes(hands: &Hands<'_>) -> Result<Hashes, SecretsError> {
     })
 }
 
-async fn create_state(hands: &Hands<'_>, generation: Generation) -> Result<(), ActError> {
-    let state = StateRecord {
-        format: FORMAT,
-        primary: hands.server.target.name.clone(),
-        generation,
-    };
-    let text = serde_json::to_string(&state).map_err(|_| ActError::StateChanged)?;
-    hands
-        .cluster
-        .put_if(keys::DATABASE_STATE, None, text)
-        .await?;
+/// What was decided on may be a moment old: the lease is looked at once more.
+async fn set_writable(hands: &mut Hands<'_>) -> Result<(), ActError> {
+    if !hands.lease.allows() {
+        return Err(ActError::LeaseOver);
+    }
+    hands.admin.query("SET GLOBAL read_only = 0", SOON).await?;
     Ok(())
 }
 
-/// The state is asked once more: what was decided on may be a moment old.
-async fn set_writable(hands: &mut Hands<'_>, generation: Generation) -> Result<(), ActError> {
-    let wanted = Store::Names(Obeyed {
-        primary: hands.server.target.name.clone(),
-        generation,
-    });
-    if observe::store(hands.cluster).await != wanted {
-        return Err(ActError::StateChanged);
+/// It waits for running commits, and those perhaps for a replica: soon, or the primary goes on.
+async fn hold_writes(hands: &mut Hands<'_>) -> Result<(), ActError> {
+    hands.admin.query("SET GLOBAL read_only = 1", SOON).await?;
+    Ok(())
+}
+
+/// The timeout is the longest there is: falling back is decided, never left to the engine. AFTER_SYNC:
+/// nobody sees what is not acknowledged yet.
+async fn semi_sync(hands: &mut Hands<'_>, on: bool) -> Result<(), ActError> {
+    let statements = match on {
+        true => vec![
+            "SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'",
+            "SET GLOBAL rpl_semi_sync_master_wait_no_slave = 1",
+            "SET GLOBAL rpl_semi_sync_master_timeout = 18446744073709551615",
+            "SET GLOBAL rpl_semi_sync_master_enabled = 1",
+        ],
+        false => vec!["SET GLOBAL rpl_semi_sync_master_enabled = 0"],
+    };
+    for sql in statements {
+        hands.admin.query(sql, SOON).await?;
     }
-    hands
-        .admin
-        .query("SET GLOBAL read_only = 0", CHANGE)
-        .await?;
+    Ok(())
+}
+
+/// First the account, so that it does not come back; then the connection it has.
+async fn lock_out(hands: &mut Hands<'_>, member: &MemberName) -> Result<(), ActError> {
+    locally(hands, &accounts::lock(member, true)).await?;
+    let user = accounts::text(&accounts::replication_user(member));
+    let sql = format!(
+        "SELECT id FROM information_schema.processlist WHERE user = {user} AND command = 'Binlog Dump'"
+    );
+    let rows = hands.admin.query(&sql, SOON).await?;
+    for id in rows.rows.iter().flatten().flatten() {
+        match hands.admin.query(&format!("KILL {id}"), SOON).await {
+            Ok(_) => {}
+            // 1094: it has ended meanwhile.
+            Err(e) if e.code() == Some(1094) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn let_in(hands: &mut Hands<'_>, member: &MemberName) -> Result<(), ActError> {
+    locally(hands, &accounts::lock(member, false)).await
+}
+
+/// Not in the binary log: it is this server's own matter, and nobody need acknowledge it.
+async fn locally(hands: &mut Hands<'_>, sql: &str) -> Result<(), ActError> {
+    let all = [
+        "SET SESSION sql_log_bin = 0",
+        sql,
+        "SET SESSION sql_log_bin = 1",
+    ];
+    for sql in all {
+        if let Err(e) = hands.admin.query(sql, SOON).await {
+            // The next statement must not run unlogged.
+            hands.admin.forget();
+            return Err(e.into());
+        }
+    }
+    Ok(())
+}
+
+/// Everything is applied. `slave_pos` stays as it is: what comes now is this server's own.
+async fn promote(hands: &mut Hands<'_>) -> Result<(), ActError> {
+    hands.admin.all(&["STOP SLAVE", "RESET SLAVE ALL"]).await?;
     Ok(())
 }
 
@@ -173,7 +245,11 @@ async fn beat(hands: &mut Hands<'_>) -> Result<(), ActError> {
     Ok(())
 }
 
-async fn follow(hands: &mut Hands<'_>, source: &MemberAddress) -> Result<(), ActError> {
+async fn follow(
+    hands: &mut Hands<'_>,
+    source: &MemberAddress,
+    was_primary: bool,
+) -> Result<(), ActError> {
     let me = &hands.server.target.name;
     let identity = hands.identity.clone().ok_or(ActError::NoIdentity)?;
     let source = Source {
@@ -183,6 +259,7 @@ async fn follow(hands: &mut Hands<'_>, source: &MemberAddress) -> Result<(), Act
             .secrets
             .get_or_create(&accounts::replication_secret(me))?,
         start_from: identity.start_from.clone(),
+        was_primary,
     };
     mariadb::point_at(hands.admin, &source).await?;
     // Not before replication stands at the position: a crash in between sets it again.

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::engine::accounts;
 use crate::engine::programs::Programs;
 use crate::engine::tool::Cancel;
+use crate::fence::Fence;
 use crate::report::{MemberReport, MemberState};
 use actor::Actor;
 
@@ -94,7 +95,15 @@ async fn run(parts: Parts, report: watch::Sender<MemberReport>, mut cancel: Canc
     loop {
         match parts.secrets.get_or_create(accounts::ADMIN_SECRET) {
             Ok(admin) => {
-                Actor::new(parts, admin, report, cancel.clone())
+                let fence = match Fence::start(parts.target.name.as_str()) {
+                    Ok(fence) => fence,
+                    Err(e) => {
+                        let e = format!("no thread for the fence: {e}");
+                        report.send_modify(|report| report.reason = e);
+                        return;
+                    }
+                };
+                Actor::new(parts, admin, report, cancel.clone(), fence)
                     .keep(cancel)
                     .await;
                 return;

@@ -13,6 +13,7 @@ pub mod report;
 
 // the loop: observe → diagnose → decide → tell → act
 mod act;
+mod fence;
 pub mod keeper;
 mod observe;
 mod rebuild;

@@ -1,17 +1,20 @@
 //! What is seen of the server, the cluster state and the other members. Seeing only: nothing here
 //! changes anything.
 
-use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cluster::{Cluster, keys};
+use cluster::{Cluster, StoreError, Version, keys};
 use site::name::MemberName;
 
 use crate::engine::admin::{Admin, AdminError, LOOK};
-use crate::engine::status;
+use crate::engine::{accounts, status};
 use crate::failover::lag;
 use crate::failover::view::{Io, Status, Store};
-use crate::record::{FORMAT, MemberRecord, Obeyed, StateRecord};
+use crate::record::{FORMAT, MemberRecord, RequestRecord, StateRecord};
+
+/// A read of the store takes microseconds here and a few milliseconds over a network.
+pub(crate) const STORE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Microseconds since 1970, for the heartbeat only.
 pub(crate) fn wall_clock_us() -> i64 {
@@ -22,26 +25,47 @@ pub(crate) fn wall_clock_us() -> i64 {
         .unwrap_or(0)
 }
 
-/// `database/state`.
-pub(crate) async fn store(cluster: &Cluster) -> Store {
-    let entry = match cluster.get(keys::DATABASE_STATE).await {
+/// `database/state`, and the version it has in the store.
+pub(crate) async fn store(cluster: &Cluster) -> (Store, Option<Version>) {
+    let entry = match within(cluster.get(keys::DATABASE_STATE)).await {
         Ok(entry) => entry,
-        Err(e) => return Store::Unusable(e.to_string()),
+        Err(why) => return (Store::Unusable(why), None),
     };
     let Some(entry) = entry else {
-        return Store::Empty;
+        return (Store::Empty, None);
     };
-    match serde_json::from_str::<StateRecord>(&entry.value) {
-        Ok(state) if state.format == FORMAT => Store::Names(Obeyed {
-            primary: state.primary,
-            generation: state.generation,
-        }),
+    let store = match serde_json::from_str::<StateRecord>(&entry.value) {
+        Ok(state) if state.format == FORMAT => Store::Names(Box::new(state)),
         Ok(state) => Store::Unusable(format!(
             "{} has format {}, this version knows {FORMAT}",
             keys::DATABASE_STATE,
             state.format
         )),
         Err(e) => Store::Unusable(format!("{}: {e}", keys::DATABASE_STATE)),
+    };
+    (store, Some(entry.version))
+}
+
+/// `database/request`. One that cannot be read asks for nothing.
+pub(crate) async fn request(cluster: &Cluster) -> RequestRecord {
+    match within(cluster.get(keys::DATABASE_REQUEST)).await {
+        Ok(Some(entry)) => serde_json::from_str(&entry.value).unwrap_or_else(|e| {
+            tracing::warn!("{}: {e}", keys::DATABASE_REQUEST);
+            RequestRecord::default()
+        }),
+        Ok(None) => RequestRecord::default(),
+        Err(why) => {
+            tracing::debug!("{}: {why}", keys::DATABASE_REQUEST);
+            RequestRecord::default()
+        }
+    }
+}
+
+/// A store that does not answer must not keep the keeper from its other duties.
+async fn within<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+    match tokio::time::timeout(STORE_LIMIT, asked).await {
+        Ok(answer) => answer.map_err(|e| e.to_string()),
+        Err(_) => Err(format!("no answer within {} ms", STORE_LIMIT.as_millis())),
     }
 }
 
@@ -50,10 +74,10 @@ pub(crate) async fn others(
     cluster: &Cluster,
     me: &MemberName,
 ) -> BTreeMap<MemberName, MemberRecord> {
-    let entries = match cluster.list(keys::DATABASE_MEMBERS).await {
+    let entries = match within(cluster.list(keys::DATABASE_MEMBERS)).await {
         Ok(entries) => entries,
-        Err(e) => {
-            tracing::warn!("{me}: {e}");
+        Err(why) => {
+            tracing::warn!("{me}: {why}");
             return BTreeMap::new();
         }
     };
@@ -96,7 +120,15 @@ pub(crate) async fn status(
     } else {
         None
     };
+    // A replica that replicates for others is none of ours: only a primary has followers to look at.
+    let (connected, locked) = match replication.is_none() {
+        true => followers(admin).await?,
+        false => Default::default(),
+    };
     Ok(Status {
+        semi_sync: variables.semi_sync,
+        connected,
+        locked,
         version: variables.version,
         read_only: variables.read_only,
         binlog_pos: variables.binlog_pos,
@@ -106,6 +138,26 @@ pub(crate) async fn status(
         start_from,
         lag,
     })
+}
+
+/// The members that receive from this server, and those whose account is locked.
+async fn followers(
+    admin: &mut Admin,
+) -> Result<(BTreeSet<MemberName>, BTreeSet<MemberName>), AdminError> {
+    let rows = admin.query(status::FOLLOWERS, LOOK).await?;
+    let mut connected = BTreeSet::new();
+    let mut locked = BTreeSet::new();
+    for row in &rows.rows {
+        if let [Some(user), Some(what)] = row.as_slice()
+            && let Some(member) = accounts::replicates_for(user)
+        {
+            match what.as_str() {
+                "locked" => locked.insert(member),
+                _ => connected.insert(member),
+            };
+        }
+    }
+    Ok((connected, locked))
 }
 
 async fn newest_beat(admin: &mut Admin) -> Result<Option<i64>, AdminError> {

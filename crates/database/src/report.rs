@@ -142,7 +142,7 @@ impl MemberReport {
                 .map(|status| status.slave_pos.to_string())
                 .unwrap_or_default(),
             gtid_received: replication
-                .map(|replication| replication.received.clone())
+                .map(|replication| replication.received.to_string())
                 .unwrap_or_default(),
             version: answers
                 .map(|status| status.version.clone())

@@ -11,7 +11,7 @@ use crate::target::{
     AppTarget, InstanceListen, MemberAddress, MemberTarget, SECRET_PREFIX, ServerTarget,
     SqlRouterTarget, Target, VERSION_OF_FORMAT, WebLimits, WebTarget,
 };
-use crate::topology::{App, Database, EnvValue, Listen, Member, Role, Server, Site};
+use crate::topology::{App, Database, EnvValue, Listen, Member, Replication, Role, Server, Site};
 
 mod balancer;
 
@@ -276,6 +276,7 @@ impl Derive<'_> {
             schema: database.name.clone(),
             user: database.user.clone(),
             members: self.member_addresses(),
+            acknowledged: database.replication == Replication::SemiSync,
             buffer_pool: database.buffer_pool,
             settings: database.settings.clone(),
             max_lag: database.max_lag,

@@ -293,6 +293,8 @@ pub struct MemberTarget {
     pub user: String,
     /// The addresses of all members: who may replicate from whom.
     pub members: Vec<MemberAddress>,
+    /// Every write is acknowledged by a replica (`replication = "semi-sync"`).
+    pub acknowledged: bool,
     /// `innodb_buffer_pool_size`, bytes.
     pub buffer_pool: u64,
     /// The user's own server variables, already checked.

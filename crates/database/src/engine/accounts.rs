@@ -32,6 +32,21 @@ pub fn replication_user(member: &MemberName) -> String {
     format!("repl_{member}")
 }
 
+/// The member that replicates as `user`.
+pub fn replicates_for(user: &str) -> Option<MemberName> {
+    user.strip_prefix("repl_").map(MemberName::new)
+}
+
+/// Locks a member's replication account, or unlocks it, on this server only: who may acknowledge is its
+/// own matter, and a replica that becomes primary decides anew.
+pub fn lock(member: &MemberName, locked: bool) -> String {
+    format!(
+        "ALTER USER {} ACCOUNT {}",
+        account(&replication_user(member), "%"),
+        if locked { "LOCK" } else { "UNLOCK" }
+    )
+}
+
 /// The secret of a member's replication account.
 pub fn replication_secret(member: &MemberName) -> String {
     format!("database-replication-{member}")

@@ -96,6 +96,11 @@ impl Admin {
         Ok(rows)
     }
 
+    /// Closes the connection, with what was set on it.
+    pub fn forget(&mut self) {
+        self.connection = None;
+    }
+
     /// Several statements, the first error ends them.
     pub async fn all<S: AsRef<str>>(&mut self, statements: &[S]) -> Result<(), AdminError> {
         for sql in statements {

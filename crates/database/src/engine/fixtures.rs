@@ -20,6 +20,7 @@ pub(crate) fn target() -> MemberTarget {
         schema: "foobar_app".to_owned(),
         user: "foobar".to_owned(),
         members: vec![member("db-1", 1), member("db-1.2", 2)],
+        acknowledged: true,
         buffer_pool: 64 << 20,
         settings: [("max_allowed_packet".to_owned(), "32M".to_owned())].into(),
         max_lag: Duration::from_secs(5),

@@ -259,6 +259,8 @@ pub struct Source {
     pub password: Secret,
     /// Set by a rebuild: where the copied data stands.
     pub start_from: Option<String>,
+    /// Replication goes on where its own binary log ends.
+    pub was_primary: bool,
 }
 
 /// Points replication at `source`, without starting it.
@@ -269,6 +271,8 @@ pub async fn point_at(admin: &mut Admin, source: &Source) -> Result<(), AdminErr
             "SET GLOBAL gtid_slave_pos = {}",
             accounts::text(position)
         ));
+    } else if source.was_primary {
+        statements.push("SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned());
     }
     statements.push(format!(
         "CHANGE MASTER TO MASTER_HOST = {host}, MASTER_PORT = {port}, MASTER_USER = {user}, \

@@ -140,7 +140,12 @@ impl File {
             "Not on by itself: going without an acknowledgement is decided by the keeper.",
         );
         self.set("rpl_semi_sync_master_enabled", 0);
-        self.set("rpl_semi_sync_slave_enabled", 0);
+        self.because("When it is on: nobody sees what is not acknowledged yet, and it never falls back by itself.");
+        self.set("rpl_semi_sync_master_wait_point", "AFTER_SYNC");
+        self.set("rpl_semi_sync_master_wait_no_slave", 1);
+        self.set("rpl_semi_sync_master_timeout", u64::MAX);
+        self.because("A replica acknowledges what it has received when it is asked to; who is asked, the\n# primary's keeper decides by the replication accounts.");
+        self.set("rpl_semi_sync_slave_enabled", u8::from(target.acknowledged));
     }
 
     fn durability(&mut self) {

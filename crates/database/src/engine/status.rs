@@ -8,7 +8,15 @@ use crate::failover::view::{Io, Replication, ServerError};
 /// Positions and state in one statement, so that they belong together.
 pub const VARIABLES: &str = "SELECT @@global.version AS version, @@global.read_only AS read_only, \
      @@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_slave_pos AS slave_pos, \
-     @@global.gtid_binlog_state AS binlog_state";
+     @@global.gtid_binlog_state AS binlog_state, \
+     @@global.rpl_semi_sync_master_enabled AS semi_sync";
+
+/// Who receives binary logs, and whose account is locked. A connection that is being ended does not
+/// count.
+pub const FOLLOWERS: &str = "SELECT user, 'connected' FROM information_schema.processlist \
+     WHERE command = 'Binlog Dump' AND state NOT LIKE '%kill%' UNION ALL \
+     SELECT user, 'locked' FROM mysql.global_priv \
+     WHERE user LIKE 'repl\\_%' AND JSON_VALUE(priv, '$.account_locked') = 1";
 
 pub const REPLICATION: &str = "SHOW SLAVE STATUS";
 
@@ -24,6 +32,7 @@ pub struct Variables {
     pub slave_pos: Position,
     /// Of `@@gtid_binlog_state` what was committed on the server itself.
     pub own: Vec<Gtid>,
+    pub semi_sync: bool,
 }
 
 /// `None`: an answer that makes no sense.
@@ -45,6 +54,8 @@ pub fn variables(rows: &Rows, server_id: u32) -> Option<Variables> {
         binlog_pos: text("binlog_pos")?.parse().ok()?,
         slave_pos: text("slave_pos")?.parse().ok()?,
         own,
+        // Unknown where there is no such variable: nothing waits for anybody.
+        semi_sync: matches!(text("semi_sync"), Some("1" | "ON")),
     })
 }
 

@@ -45,7 +45,9 @@ impl fmt::Display for WhyNot {
                 "was restarted and may have lost what it acknowledged before it could apply it",
             ),
             Self::Errant => f.write_str("has transactions of its own"),
-            Self::Outsider => f.write_str("is not in the sync set and may lack acknowledged writes"),
+            Self::Outsider => {
+                f.write_str("is not in the sync set and may lack acknowledged writes")
+            }
             Self::Behind(other) => write!(f, "has less than {other}"),
         }
     }
@@ -118,9 +120,7 @@ pub fn choose(view: &View, state: &StateRecord, me: &MemberName, now: Time) -> C
 /// May `me` be made primary because somebody asked for exactly that, knowing what may be lost?
 pub fn is_forced(view: &View, state: &StateRecord, me: &MemberName) -> bool {
     let force = view.request.force.as_ref();
-    force.is_some_and(|force| {
-        force.generation == state.generation && force.to.as_ref() == Some(me)
-    })
+    force.is_some_and(|force| force.generation == state.generation && force.to.as_ref() == Some(me))
 }
 
 /// Whose data counts: the sync set, or everybody but the primary that is gone.
@@ -161,9 +161,8 @@ fn furthest(
         let heard = candidate.heard.map(|heard| heard.received.clone());
         heard.unwrap_or_default()
     };
-    let counts = |elector: &&Candidate<'_>| {
-        matches!(obstacle(elector, state), None | Some(WhyNot::Errant))
-    };
+    let counts =
+        |elector: &&Candidate<'_>| matches!(obstacle(elector, state), None | Some(WhyNot::Errant));
     let counted = electors.iter().filter(counts);
     for elector in counted.clone() {
         all.join(&received(elector));

@@ -41,10 +41,7 @@ fn lease_put(view: &View, me: &MemberName, now: Time, actions: &[Action]) -> Opt
     }
     match upkeep::duty(view, me, now) {
         Duty::Nothing => None,
-        Duty::Renew => Some(put(
-            Put::Renew,
-            state_change::renewed(state, view.status()),
-        )),
+        Duty::Renew => Some(put(Put::Renew, state_change::renewed(state, view.status()))),
         Duty::Release => Some(put(Put::Release, state_change::released(state))),
     }
 }
@@ -102,7 +99,10 @@ fn known(
         Diagnosis::PrimaryReadOnly => {
             let first = sync_set::before_writable(view, me, state, status);
             let reason = refused(view, me, state, status, now);
-            (vec![first.unwrap_or(Action::SetWritable(generation))], reason)
+            (
+                vec![first.unwrap_or(Action::SetWritable(generation))],
+                reason,
+            )
         }
         Diagnosis::Switching => match switchover::next(view, me, state, status, now) {
             Switchover::Step(action) => doing(vec![action]),
@@ -164,13 +164,7 @@ fn draining(state: &StateRecord, status: &Status) -> Answer {
     }
 }
 
-fn elect(
-    view: &View,
-    me: &MemberName,
-    now: Time,
-    state: &StateRecord,
-    status: &Status,
-) -> Answer {
+fn elect(view: &View, me: &MemberName, now: Time, state: &StateRecord, status: &Status) -> Answer {
     let receives = status
         .replication
         .as_ref()
@@ -236,7 +230,10 @@ fn serve(view: &View, me: &MemberName, now: Time, state: &StateRecord, status: &
 }
 
 fn rebuild(view: &View, state: &StateRecord, now: Time, diagnosis: &Diagnosis) -> Answer {
-    let Some(source) = view.address(&state.primary).filter(|_| !view.request.paused) else {
+    let Some(source) = view
+        .address(&state.primary)
+        .filter(|_| !view.request.paused)
+    else {
         return waiting(Reason::AsDiagnosed);
     };
     match may_begin(&view.rebuilds, now) {

@@ -5,10 +5,10 @@ use std::fmt;
 use site::name::MemberName;
 use site::target::MemberAddress;
 
-use super::diagnosis::Diagnosis;
-use super::view::Time;
 use super::candidate::WhyNot;
+use super::diagnosis::Diagnosis;
 use super::switchover::Refusal;
+use super::view::Time;
 use crate::record::{Generation, Obeyed, StateRecord};
 
 /// The answer of `decide`.

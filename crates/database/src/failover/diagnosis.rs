@@ -145,7 +145,9 @@ impl fmt::Display for Diagnosis {
                 "this member was elected and restarted before it had applied everything it \
                  received; it gives the lease up",
             ),
-            Self::LeaseUnconfirmed => f.write_str("this is the primary; its lease is not confirmed"),
+            Self::LeaseUnconfirmed => {
+                f.write_str("this is the primary; its lease is not confirmed")
+            }
             Self::Draining => {
                 f.write_str("this member is to be primary and applies what it has received")
             }

@@ -74,7 +74,8 @@ mod tests {
             // Seen at the very moment it was sent.
             let drift = i64::from(DRIFT_PER_MILLE);
             let fenced_after = (ms(fence_by(&held)) - ms(held.sent)) * 1000 / (1000 - drift);
-            let campaign_after = (ms(may_campaign(held.sent)) - ms(held.sent)) * 1000 / (1000 + drift);
+            let campaign_after =
+                (ms(may_campaign(held.sent)) - ms(held.sent)) * 1000 / (1000 + drift);
             assert!(fenced_after + 900 < campaign_after);
             assert!(renew_by(&held) < fence_by(&held));
         }

@@ -104,7 +104,8 @@ fn engine_first(
     set: &BTreeSet<MemberName>,
     status: &Status,
 ) -> Option<Action> {
-    let outsider = others(view, me).find(|name| !set.contains(*name) && !status.locked.contains(*name));
+    let outsider =
+        others(view, me).find(|name| !set.contains(*name) && !status.locked.contains(*name));
     if let Some(outsider) = outsider {
         return Some(Action::LockOut(state.generation, outsider.clone()));
     }
@@ -144,7 +145,8 @@ fn together(
     status: &Status,
     now: Time,
 ) -> Option<Step> {
-    let serving = |name: &&MemberName| status.connected.contains(*name) && !status.locked.contains(*name);
+    let serving =
+        |name: &&MemberName| status.connected.contains(*name) && !status.locked.contains(*name);
     let away = |name: &MemberName| {
         let since = view.away.get(name);
         since.is_some_and(|since| now.since(*since) >= AWAY)

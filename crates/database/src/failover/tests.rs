@@ -9,14 +9,18 @@ use site::name::{MemberName, ServerName};
 use site::target::MemberAddress;
 
 use super::attempts::Attempts;
+use super::candidate;
 use super::decide::decide;
-use super::decision::{Action, Decision, Reason};
+use super::decision::{Action, Decision, Put, Reason};
 use super::diagnosis::Diagnosis;
+use super::lease;
 use super::view::{
-    Engine, InFlight, Io, Long, Replication, ServerError, Status, Store, Time, View,
+    Engine, Held, InFlight, Io, Long, Peer, Replication, ServerError, Status, Store, Time, View,
 };
 use crate::accounts::replication_user;
-use crate::record::{Generation, Obeyed};
+use crate::record::{
+    Change, Generation, Lease, Obeyed, RequestRecord, StateRecord, SyncSet, Wanted,
+};
 
 const ME: &str = "db-1";
 const OTHER: &str = "db-2";
@@ -44,6 +48,36 @@ fn state(primary: &str, generation: u64) -> Obeyed {
     }
 }
 
+/// What the store says then: an open primary with nobody acknowledging.
+fn record(primary: &str, generation: u64) -> StateRecord {
+    StateRecord {
+        format: crate::record::FORMAT,
+        primary: name(primary),
+        generation: Generation(generation),
+        revision: generation * 10,
+        lease: Lease::Held,
+        writer: name(primary),
+        sync_set: SyncSet::alone(),
+        forced: false,
+        position: String::new(),
+        why: String::new(),
+        history: Vec::new(),
+    }
+}
+
+fn names(primary: &str, generation: u64) -> Store {
+    Store::Names(Box::new(record(primary, generation)))
+}
+
+/// `ME` holds the lease of that state.
+fn held(generation: u64) -> Option<Held> {
+    Some(Held {
+        revision: generation * 10,
+        sent: at(999),
+        settled: true,
+    })
+}
+
 fn position(text: &str) -> Position {
     text.parse().unwrap()
 }
@@ -63,6 +97,9 @@ fn status() -> Status {
         replication: None,
         start_from: false,
         lag: None,
+        semi_sync: false,
+        connected: Default::default(),
+        locked: Default::default(),
     }
 }
 
@@ -75,7 +112,7 @@ fn following(last: u8) -> Replication {
         io_error: None,
         sql_running: true,
         sql_error: None,
-        received: "0-102-9".to_owned(),
+        received: position("0-102-9"),
     }
 }
 
@@ -87,8 +124,20 @@ fn view(store: Store, obeyed: Option<Obeyed>, status: Status) -> View {
         max_lag: Duration::from_secs(5),
         store,
         obeyed,
-        heard: [(name(OTHER), None)].into(),
+        acknowledged: true,
+        wall_ms: 0,
+        seen_at: at(998),
+        held: None,
+        request: RequestRecord::default(),
+        peers: [(name(OTHER), Peer::default())].into(),
+        announced: true,
+        promised: None,
+        whole: true,
         engine: Engine::Answers(Box::new(status)),
+        unfit_since: None,
+        switching_since: None,
+        away: BTreeMap::new(),
+        barrier: None,
         in_flight: None,
         accounts_for: None,
         last_beat: None,
@@ -109,7 +158,7 @@ fn replica(change: impl FnOnce(&mut Status, &mut Replication)) -> View {
     change(&mut status, &mut replication);
     status.replication = Some(replication);
     let state = state(OTHER, 1);
-    view(Store::Names(state.clone()), Some(state), status)
+    view(names(OTHER, 1), Some(state), status)
 }
 
 fn error(code: u16) -> Option<ServerError> {
@@ -119,18 +168,33 @@ fn error(code: u16) -> Option<ServerError> {
     })
 }
 
+/// The only write of the state, and why.
+fn put(decision: &Decision) -> Option<(Put, StateRecord)> {
+    decision.actions.iter().find_map(|action| match action {
+        Action::PutState(why, next) => Some((*why, next.as_ref().clone())),
+        _ => None,
+    })
+}
+
 #[test]
 fn a_first_start_makes_accounts_then_the_state_then_it_writes() {
     let mut view = view(Store::Empty, None, status());
     let first = Generation::FIRST;
+    let decision = decided(&view);
+    assert_eq!(decision.actions[0], Action::PrepareAccounts(first));
+    let (why, state) = put(&decision).unwrap();
     assert_eq!(
-        decided(&view).actions,
-        [Action::PrepareAccounts(first), Action::CreateState(first)]
+        (why, state.revision, state.is_open()),
+        (Put::Create, 1, true)
     );
     view.accounts_for = Some(first);
-    view.store = Store::Names(state(ME, 1));
-    assert_eq!(decided(&view).actions, [Action::Obey(state(ME, 1))]);
-    view.obeyed = Some(state(ME, 1));
+    view.held = Some(Held {
+        revision: 1,
+        ..held(1).unwrap()
+    });
+    view.store = Store::Names(Box::new(state.clone()));
+    assert_eq!(decided(&view).actions, [Action::Obey(state.obeyed())]);
+    view.obeyed = Some(state.obeyed());
     assert_eq!(decided(&view).actions, [Action::SetWritable(first)]);
 }
 
@@ -140,28 +204,31 @@ fn only_the_first_primary_begins_and_only_when_all_were_heard() {
     view.first_primary = false;
     assert_eq!(decided(&view).reason, Reason::ForFirstPrimary);
     view.first_primary = true;
-    view.heard.clear();
+    view.peers.clear();
     assert_eq!(decided(&view).reason, Reason::UntilHeard(name(OTHER)));
 }
 
 #[test]
 fn a_lost_state_is_made_again_by_the_last_primary_in_the_next_generation() {
     let mut view = view(Store::Empty, Some(state(ME, 3)), status());
-    assert_eq!(
-        decided(&view).actions.last(),
-        Some(&Action::CreateState(Generation(4)))
-    );
-    view.heard = [(name(OTHER), Some(state(OTHER, 4)))].into();
+    let (why, next) = put(&decided(&view)).unwrap();
+    assert_eq!((why, next.generation), (Put::Create, Generation(4)));
+    view.peers.get_mut(&name(OTHER)).unwrap().obeyed = Some(state(OTHER, 4));
     assert_eq!(decided(&view).reason, Reason::ForPrimary(name(OTHER)));
     assert_eq!(decided(&view).actions, []);
 }
 
 #[test]
-fn a_restarted_primary_writes_again_only_in_its_generation() {
-    let named = state(ME, 2);
-    let mut view = view(Store::Names(named.clone()), Some(named), status());
+fn a_restarted_primary_writes_again_only_in_its_generation_and_with_the_lease() {
+    let mut view = view(names(ME, 2), Some(state(ME, 2)), status());
     view.accounts_for = Some(Generation(2));
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Renew);
+    assert_eq!(decided(&view).actions.len(), 1);
+    view.held = held(2);
     assert_eq!(decided(&view).actions, [Action::SetWritable(Generation(2))]);
+    view.held.as_mut().unwrap().settled = false;
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Renew);
+    assert_eq!(decided(&view).actions.len(), 1);
     view.obeyed = Some(state(OTHER, 3));
     let decision = decided(&view);
     assert!(matches!(
@@ -172,34 +239,234 @@ fn a_restarted_primary_writes_again_only_in_its_generation() {
 }
 
 #[test]
-fn a_primary_whose_data_is_gone_stays_read_only() {
-    let mut status = status();
-    status.binlog_pos = Position::default();
-    status.slave_pos = Position::default();
-    let mut view = view(Store::Names(state(ME, 1)), Some(state(ME, 1)), status);
+fn a_primary_whose_data_is_gone_stays_read_only_and_gives_the_lease_up() {
+    let mut empty = status();
+    empty.binlog_pos = Position::default();
+    empty.slave_pos = Position::default();
+    let mut view = view(names(ME, 1), Some(state(ME, 1)), empty);
     view.accounts_for = Some(Generation(1));
+    view.held = held(1);
     assert_eq!(decided(&view).diagnosis, Diagnosis::PrimaryIsEmpty);
-    assert_eq!(decided(&view).actions, []);
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
+    let mut lacking = record(ME, 1);
+    lacking.position = "0-102-10".to_owned();
+    view.store = Store::Names(Box::new(lacking));
+    view.engine = Engine::Answers(Box::new(status()));
+    assert!(matches!(
+        decided(&view).diagnosis,
+        Diagnosis::PrimaryLacks { .. }
+    ));
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
 }
 
 #[test]
-fn who_is_not_primary_is_made_read_only() {
+fn who_is_not_primary_is_made_read_only_and_who_was_is_ended() {
     let writable = || Status {
         read_only: false,
         ..status()
     };
     for (store, obeyed) in [
         (Store::Empty, None),
-        (Store::Names(state(OTHER, 1)), Some(state(OTHER, 1))),
-        (Store::Names(state(ME, 1)), Some(state(OTHER, 2))),
+        (names(OTHER, 1), Some(state(OTHER, 1))),
+        (names(ME, 1), Some(state(OTHER, 2))),
         (Store::Unusable("x".into()), Some(state(OTHER, 1))),
     ] {
         let view = view(store, obeyed, writable());
         assert_eq!(decided(&view).actions, [Action::SetReadOnly], "{view:?}");
     }
-    // The primary goes on without the store.
-    let view = view(Store::Unusable("x".into()), Some(state(ME, 1)), writable());
+    let mut deposed = view(names(OTHER, 2), Some(state(ME, 1)), writable());
+    deposed.held = held(1);
+    assert_eq!(decided(&deposed).actions, [Action::Fence]);
+    // The primary goes on without the store, as long as its lease lasts.
+    let mut view = view(Store::Unusable("x".into()), Some(state(ME, 1)), writable());
+    view.held = held(1);
     assert_eq!(decided(&view).actions, []);
+    assert_eq!(decide(&view, &name(ME), at(1003)).actions, [Action::Fence]);
+    view.held = None;
+    assert_eq!(decided(&view).actions, [Action::Fence]);
+}
+
+#[test]
+fn a_primary_that_hangs_is_ended() {
+    let mut view = view(names(ME, 1), Some(state(ME, 1)), status());
+    view.held = held(1);
+    view.engine = Engine::Silent {
+        why: String::new(),
+        since: at(998),
+    };
+    assert_eq!(decided(&view).actions, [Action::Fence]);
+    view.request.paused = true;
+    assert_eq!(decided(&view).actions, []);
+    view.obeyed = Some(state(OTHER, 1));
+    view.request.paused = false;
+    assert_eq!(decided(&view).actions, [], "a replica is left alone");
+}
+
+#[test]
+fn a_server_that_ended_is_started_in_place_or_the_lease_given_up() {
+    let mut view = view(names(ME, 1), Some(state(ME, 1)), status());
+    view.held = held(1);
+    view.unfit_since = Some(at(1000));
+    view.engine = Engine::Down {
+        why: String::new(),
+        start_at: at(1000),
+        needs_you: false,
+    };
+    assert_eq!(decided(&view).actions, [Action::Start]);
+    view.engine = Engine::Down {
+        why: String::new(),
+        start_at: at(1001),
+        needs_you: false,
+    };
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
+}
+
+/// Another in the sync set, the lease free.
+fn election() -> View {
+    let mut view = replica(|_, r| r.io = Io::Stopped);
+    let mut free = record(OTHER, 1);
+    free.lease = Lease::Released;
+    free.sync_set = SyncSet::Members([name(ME)].into());
+    free.position = "0-102-9".to_owned();
+    view.promised = Some(free.revision);
+    view.store = Store::Names(Box::new(free));
+    view
+}
+
+#[test]
+fn a_replica_stops_receiving_then_campaigns() {
+    let mut view = election();
+    view.promised = None;
+    assert_eq!(decided(&view).actions, [Action::StopReceiving(10)]);
+    view.promised = Some(10);
+    view.announced = false;
+    assert_eq!(decided(&view).actions, []);
+    view.announced = true;
+    let (why, next) = put(&decided(&view)).unwrap();
+    assert_eq!((why, next.primary.clone()), (Put::Campaign, name(ME)));
+    assert_eq!((next.generation, next.revision), (Generation(2), 11));
+    assert!(!next.is_open());
+    view.request.paused = true;
+    assert_eq!(decided(&view).diagnosis, Diagnosis::Promised);
+}
+
+#[test]
+fn who_may_not_be_promoted_is_told_why() {
+    let nobody = |view: &View| {
+        let decision = decided(view);
+        assert_eq!(decision.actions, [], "{decision:?}");
+        decision.reason.to_string()
+    };
+    let mut torn = election();
+    torn.whole = false;
+    insta::assert_snapshot!(nobody(&torn), @"nobody may be promoted: db-1 was restarted and may have lost what it acknowledged before it could apply it; db-2 is not in the sync set and may lack acknowledged writes");
+    let mut two = election();
+    two.members.push(address("db-3", 3));
+    let Store::Names(state) = &mut two.store else {
+        panic!()
+    };
+    state.sync_set = SyncSet::Members([name(ME), name("db-3")].into());
+    insta::assert_snapshot!(nobody(&two), @"nobody may be promoted: db-2 is not in the sync set and may lack acknowledged writes; db-3 was not heard");
+    let third = |stopped_for, received: &str| Peer {
+        stopped_for,
+        received: position(received),
+        whole: true,
+        ..Peer::default()
+    };
+    two.peers.insert(name("db-3"), third(Some(9), "0-102-9"));
+    assert!(nobody(&two).contains("db-3 has not stopped receiving yet"));
+    two.peers.insert(name("db-3"), third(Some(10), "0-102-10"));
+    assert_eq!(
+        decided(&two).reason,
+        Reason::ForCandidate(name("db-3")),
+        "it has more"
+    );
+    two.peers.insert(name("db-3"), third(Some(10), "0-102-8"));
+    assert_eq!(put(&decided(&two)).unwrap().0, Put::Campaign);
+    let mut alone = election();
+    let Store::Names(state) = &mut alone.store else {
+        panic!()
+    };
+    state.sync_set = SyncSet::alone();
+    assert!(nobody(&alone).contains("db-1 is not in the sync set"));
+    // By order it is.
+    alone.request.force = Some(Wanted {
+        generation: Generation(1),
+        to: Some(name(ME)),
+    });
+    let (why, next) = put(&decided(&alone)).unwrap();
+    assert_eq!((why, next.forced), (Put::Campaign, true));
+}
+
+#[test]
+fn the_elected_one_applies_opens_and_writes() {
+    let mut view = election();
+    let mut elected = record(OTHER, 1);
+    elected.sync_set = SyncSet::Members([name(ME)].into());
+    elected.primary = name(ME);
+    elected.generation = Generation(2);
+    elected.revision = 20;
+    view.store = Store::Names(Box::new(elected));
+    view.obeyed = Some(state(ME, 2));
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Renew);
+    view.held = held(2);
+    let change = |view: &mut View, change: &dyn Fn(&mut Status)| {
+        if let Engine::Answers(status) = &mut view.engine {
+            change(status);
+        }
+    };
+    change(&mut view, &|s| {
+        s.replication.as_mut().unwrap().received = position("0-102-12");
+    });
+    assert_eq!(decided(&view).diagnosis, Diagnosis::Draining);
+    assert_eq!(decided(&view).actions, []);
+    change(&mut view, &|s| {
+        s.binlog_pos = position("0-102-12");
+        s.slave_pos = position("0-102-12");
+    });
+    assert_eq!(decided(&view).actions, [Action::Promote(Generation(2))]);
+    change(&mut view, &|s| s.replication = None);
+    let (why, opened) = put(&decided(&view)).unwrap();
+    assert_eq!((why, opened.is_open()), (Put::Open, true));
+    assert_eq!(opened.sync_set, SyncSet::alone());
+    assert_eq!(opened.history.last().unwrap().began, "0-102-12");
+    view.whole = false;
+    assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
+}
+
+#[test]
+fn a_former_primary_follows_or_is_rebuilt_by_what_its_successor_has() {
+    let mut former = status();
+    former.slave_pos = Position::default();
+    former.own = vec![gtid("0-101-9")];
+    former.binlog_pos = position("0-101-9");
+    let mut successor = record(OTHER, 2);
+    let change = |primary: &str, generation, began: &str| Change {
+        generation: Generation(generation),
+        primary: name(primary),
+        began: began.to_owned(),
+        at_ms: 0,
+        why: String::new(),
+    };
+    successor.history = vec![change(ME, 1, ""), change(OTHER, 2, "0-101-9")];
+    let mut view = view(
+        Store::Names(Box::new(successor.clone())),
+        Some(state(OTHER, 2)),
+        former,
+    );
+    assert!(matches!(
+        decided(&view).actions[..],
+        [Action::Follow {
+            was_primary: true,
+            ..
+        }]
+    ));
+    successor.history[1].began = "0-101-8".to_owned();
+    view.store = Store::Names(Box::new(successor));
+    assert!(matches!(
+        decided(&view).actions[..],
+        [Action::Rebuild { .. }]
+    ));
 }
 
 #[test]
@@ -218,6 +485,7 @@ fn replication_is_followed_started_or_the_replica_rebuilt() {
     let follow = Some(std::mem::discriminant(&Action::Follow {
         source,
         generation,
+        was_primary: false,
     }));
 
     assert_eq!(kind(&replica(|_, _| {})), None, "all is well");
@@ -272,12 +540,8 @@ fn every_sentence_can_be_read() {
     let mut views = vec![
         view(Store::Empty, None, status()),
         view(Store::Unusable("the disk is gone".into()), None, status()),
-        view(
-            Store::Names(state("db-9", 1)),
-            Some(state("db-9", 1)),
-            status(),
-        ),
-        view(Store::Names(state(ME, 1)), Some(state(OTHER, 2)), status()),
+        view(names("db-9", 1), Some(state("db-9", 1)), status()),
+        view(names(ME, 1), Some(state(OTHER, 2)), status()),
         replica(|_, _| {}),
         replica(|s, _| s.lag = Some(Duration::from_millis(7300))),
         replica(|s, _| s.lag = None),
@@ -285,7 +549,7 @@ fn every_sentence_can_be_read() {
         replica(|s, _| s.own = vec![gtid("0-101-10")]),
         replica(|s, _| s.slave_pos = Position::default()),
     ];
-    views[0].heard.clear();
+    views[0].peers.clear();
     let mut down = replica(|_, _| {});
     down.engine = Engine::Down {
         why: "mariadbd killed by SIGKILL".to_owned(),
@@ -330,227 +594,4 @@ fn the_folder_is_pure() {
     }
 }
 
-fn any_state() -> impl Strategy<Value = Obeyed> {
-    (prop::sample::select(vec![ME, OTHER, "db-9"]), 1..4u64).prop_map(|(p, g)| state(p, g))
-}
-
-fn any_store() -> impl Strategy<Value = Store> {
-    prop_oneof![
-        1 => Just(Store::Unusable("unusable".to_owned())),
-        1 => Just(Store::Empty),
-        4 => any_state().prop_map(Store::Names),
-    ]
-}
-
-fn any_position() -> impl Strategy<Value = Position> {
-    prop::sample::select(vec!["", "0-101-5", "0-102-5", "0-102-9"]).prop_map(position)
-}
-
-fn any_replication() -> impl Strategy<Value = Replication> {
-    let codes = vec![0u16, 1032, 1062, 1205, 1236, 1594, 2003];
-    (
-        1..3u8,
-        prop::sample::select(vec![Io::Running, Io::Connecting, Io::Stopped]),
-        prop::sample::select(codes.clone()),
-        any::<bool>(),
-        prop::sample::select(codes),
-    )
-        .prop_map(|(last, io, io_code, sql_running, sql_code)| Replication {
-            io,
-            io_error: error(io_code).filter(|e| e.code != 0),
-            sql_running,
-            sql_error: error(sql_code).filter(|e| e.code != 0),
-            ..following(last)
-        })
-}
-
-fn any_status() -> impl Strategy<Value = Status> {
-    (
-        any::<bool>(),
-        any_position(),
-        any_position(),
-        prop::option::of(any_replication()),
-        any::<bool>(),
-        prop::option::of(0..20u64),
-        prop::sample::select(vec!["", "0-101-5", "0-101-99"]),
-    )
-        .prop_map(
-            |(read_only, binlog_pos, slave_pos, replication, start_from, lag, own)| Status {
-                version: String::new(),
-                read_only,
-                binlog_pos,
-                own: own.parse().into_iter().collect(),
-                slave_pos,
-                replication,
-                start_from,
-                lag: lag.map(Duration::from_secs),
-            },
-        )
-}
-
-fn any_engine() -> impl Strategy<Value = Engine> {
-    prop_oneof![
-        1 => (0..2000u64, any::<bool>()).prop_map(|(s, needs_you)| Engine::Down {
-            why: String::new(),
-            start_at: at(s),
-            needs_you,
-        }),
-        1 => Just(Engine::Silent { why: String::new(), since: at(1) }),
-        6 => any_status().prop_map(|status| Engine::Answers(Box::new(status))),
-    ]
-}
-
-fn any_view() -> impl Strategy<Value = View> {
-    let heard = prop::option::of(prop::option::of(any_state()));
-    let seen = (
-        any_store(),
-        prop::option::of(any_state()),
-        heard,
-        any_engine(),
-    );
-    let remembered = (
-        any::<bool>(),
-        prop::option::of(prop::sample::select(vec![Long::Start, Long::Rebuild])),
-        prop::option::of((1..4u64).prop_map(Generation)),
-        prop::option::of((0..1500u64).prop_map(at)),
-        0..5usize,
-        prop::collection::vec((0..1500u64).prop_map(at), 0..4),
-    );
-    (seen, remembered).prop_map(|((store, obeyed, heard, engine), remembered)| {
-        let (first_primary, in_flight, accounts_for, last_beat, starts, mut rebuilds) = remembered;
-        rebuilds.sort();
-        View {
-            first_primary,
-            heard: heard
-                .map(|h| (name(OTHER), h))
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
-            engine,
-            in_flight: in_flight.map(|what| InFlight { what, since: at(1) }),
-            accounts_for,
-            last_beat,
-            replication_starts: (0..starts).fold(Attempts::default(), |a, _| a.tried(at(900))),
-            rebuilds,
-            ..view(store, obeyed, status())
-        }
-    })
-}
-
-/// What the world is after an action, as a careful keeper would see it.
-fn apply(view: &mut View, action: &Action, now: Time) {
-    let change = |view: &mut View, change: &dyn Fn(&mut Status)| {
-        if let Engine::Answers(status) = &mut view.engine {
-            change(status);
-        }
-    };
-    match action {
-        Action::Start => {
-            let mut started = status();
-            // A server comes back with the replication it had, stopped; a copy has none.
-            started.start_from = !view.rebuilds.is_empty();
-            view.engine = Engine::Answers(Box::new(started));
-        }
-        Action::SetReadOnly => change(view, &|s| s.read_only = true),
-        Action::Obey(state) => view.obeyed = Some(state.clone()),
-        Action::PrepareAccounts(generation) => {
-            view.accounts_for = Some(*generation);
-            change(view, &|s| s.binlog_pos = position("0-101-20"));
-        }
-        Action::CreateState(generation) => {
-            view.store = Store::Names(state(ME, generation.0));
-        }
-        Action::SetWritable(_) => change(view, &|s| s.read_only = false),
-        Action::Beat(_) => view.last_beat = Some(now),
-        Action::Follow { .. } => change(view, &|s| {
-            s.replication = Some(following(2));
-            s.start_from = false;
-        }),
-        Action::StartReplication(_) => {
-            view.replication_starts = view.replication_starts.tried(now);
-            change(view, &|s| {
-                if let Some(replication) = &mut s.replication {
-                    *replication = following(2);
-                }
-            });
-        }
-        Action::Rebuild { .. } => {
-            view.rebuilds.push(now);
-            view.engine = Engine::Down {
-                why: String::new(),
-                start_at: now,
-                needs_you: false,
-            };
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
-
-    #[test]
-    fn only_the_primary_of_the_current_generation_is_made_writable(view in any_view()) {
-        let decision = decided(&view);
-        prop_assert_eq!(&decision, &decided(&view), "the same view, the same decision");
-        for action in &decision.actions {
-            match action {
-                Action::SetWritable(generation) | Action::Beat(generation) => {
-                    let entitled = state(ME, generation.0);
-                    prop_assert_eq!(&view.store, &Store::Names(entitled.clone()));
-                    prop_assert_eq!(view.obeyed.as_ref(), Some(&entitled));
-                    prop_assert_eq!(view.accounts_for, Some(*generation));
-                }
-                Action::CreateState(generation) => {
-                    prop_assert_eq!(&view.store, &Store::Empty);
-                    prop_assert!(view.heard.contains_key(&name(OTHER)));
-                    let known = view.heard.values().chain([&view.obeyed]).flatten();
-                    for obeyed in known {
-                        prop_assert!(obeyed.generation < *generation);
-                    }
-                }
-                Action::Follow { source, generation }
-                | Action::Rebuild { source, generation, .. } => {
-                    prop_assert_eq!(&view.store, &Store::Names(state(OTHER, generation.0)));
-                    prop_assert_eq!(source, &address(OTHER, 2));
-                }
-                Action::Obey(state) => {
-                    let before = view.obeyed.as_ref().map(|o| o.generation);
-                    prop_assert!(before.is_none_or(|before| before <= state.generation));
-                }
-                Action::Start
-                | Action::SetReadOnly
-                | Action::PrepareAccounts(_)
-                | Action::StartReplication(_) => {}
-            }
-        }
-    }
-
-    /// Whoever is writable without the right to be is read-only after one round, whatever else.
-    #[test]
-    fn a_writable_server_without_the_right_is_stopped_at_once(view in any_view()) {
-        let Engine::Answers(status) = &view.engine else { return Ok(()) };
-        let entitled = view.state().is_some_and(|s| s.primary == name(ME));
-        if view.in_flight.is_none() && !status.read_only && !entitled {
-            prop_assert_eq!(decided(&view).actions, vec![Action::SetReadOnly]);
-        }
-    }
-
-    /// Carrying the actions out leads to rest (but for the heartbeat), never round in a circle.
-    #[test]
-    fn it_comes_to_rest(mut view in any_view()) {
-        view.in_flight = None;
-        let mut now = at(1000);
-        let mut quiet = 0;
-        for _ in 0..40 {
-            // Long enough for every wait to be over.
-            now = now.after(Duration::from_secs(3600));
-            let decision = decide(&view, &name(ME), now);
-            let work: Vec<&Action> =
-                decision.actions.iter().filter(|a| !matches!(a, Action::Beat(_))).collect();
-            quiet = if work.is_empty() { quiet + 1 } else { 0 };
-            for action in &decision.actions {
-                apply(&mut view, action, now);
-            }
-        }
-        prop_assert!(quiet >= 20, "only {} quiet rounds at the end: {:?}", quiet, decide(&view, &name(ME), now));
-    }
-}
+mod properties;

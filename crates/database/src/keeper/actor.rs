@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Secrets};
+use cluster::{Cluster, PutError, Secrets, Version, keys};
 use process::spawn::{Exit, Running};
 use site::name::MemberName;
 use site::target::MemberAddress;
@@ -25,14 +25,18 @@ use crate::engine::identity;
 use crate::engine::mariadb::{Server, StartError};
 use crate::engine::tool::Cancel;
 use crate::failover::attempts::Attempts;
+use crate::failover::candidate;
 use crate::failover::decide::decide;
-use crate::failover::decision::{Action, Decision, Reason};
+use crate::failover::decision::{Action, Decision, Put, Reason};
 use crate::failover::diagnosis::Diagnosis;
+use crate::failover::lease;
+use crate::failover::memory::{Look, Memory, Outcome};
 use crate::failover::rejoin;
-use crate::failover::view::{Engine, InFlight, Long, Time, View};
+use crate::failover::view::{Engine, InFlight, Long, Peer, Store, Time, View};
+use crate::fence::Fence;
 use crate::observe;
-use crate::rebuild::{self, Job, Outcome, RebuildError};
-use crate::record::{Generation, Identity, MemberRecord};
+use crate::rebuild::{self, Job, Outcome as Rebuilding, RebuildError};
+use crate::record::{Generation, Identity, MemberRecord, Standing, StateRecord};
 use crate::report::MemberReport;
 use crate::tell::news;
 
@@ -41,6 +45,8 @@ use crate::tell::news;
 const TICK: Duration = Duration::from_millis(500);
 /// The same while a replica is about to be of use.
 const SETTLING: Duration = Duration::from_millis(100);
+/// The same while writes wait.
+const ELECTING: Duration = Duration::from_millis(25);
 /// Rebuilds remembered; the limit on their frequency looks at three.
 const REBUILDS_KEPT: usize = 8;
 
@@ -57,7 +63,7 @@ enum Event {
 #[derive(Debug)]
 enum Done {
     Start(Result<Running, StartError>),
-    Rebuild(Box<Outcome>),
+    Rebuild(Box<Rebuilding>),
     /// Its task panicked.
     Lost(String),
 }
@@ -79,6 +85,12 @@ pub(super) struct Actor {
     identity: Option<Identity>,
     announced: Announcement,
     others: BTreeMap<MemberName, MemberRecord>,
+    /// The version of `database/state` that was read last.
+    state_version: Option<Version>,
+    memory: Memory,
+    /// The promise of an earlier life is known.
+    recalled: bool,
+    fence: Fence,
 
     // remembered for the View
     accounts_for: Option<Generation>,
@@ -96,6 +108,7 @@ impl Actor {
         admin: Secret,
         report: watch::Sender<MemberReport>,
         cancel: Cancel,
+        fence: Fence,
     ) -> Self {
         let server = Server {
             site: parts.site,
@@ -121,6 +134,10 @@ impl Actor {
             identity: None,
             announced: Announcement::default(),
             others: BTreeMap::new(),
+            state_version: None,
+            memory: Memory::default(),
+            recalled: false,
+            fence,
             accounts_for: None,
             last_beat: None,
             replication_starts: Attempts::default(),
@@ -139,7 +156,8 @@ impl Actor {
 
     /// Until the order to stop.
     pub(super) async fn keep(mut self, mut cancel: Cancel) {
-        let mut state = self.cluster.watch("database/");
+        let mut state = self.cluster.watch(keys::DATABASE_STATE);
+        let mut request = self.cluster.watch(keys::DATABASE_REQUEST);
         self.read_identity();
         loop {
             // Every statement in a step has its limit; an order to stop does not wait for them.
@@ -153,6 +171,7 @@ impl Actor {
                 exit = self.process.wait() => Event::EngineExited(exit),
                 done = done(&mut self.long) => Event::ActionDone(done),
                 _ = state.changed() => Event::StateChanged,
+                _ = request.changed() => Event::StateChanged,
                 () = tokio::time::sleep(pause) => Event::Tick,
                 () = cancel.told() => break,
             };
@@ -163,16 +182,9 @@ impl Actor {
 
     /// One round. `None`: something was done, look again at once; else until when to wait.
     async fn step(&mut self) -> Option<Time> {
-        self.announced
-            .keep(
-                &self.cluster,
-                &self.server,
-                self.identity.as_ref(),
-                &self.machine,
-            )
-            .await;
         let now = self.now();
-        let view = self.observe(now).await;
+        let mut view = self.observe(now).await;
+        view.announced = self.announce(&view, now).await;
         let decision = decide(&view, self.me(), now);
         self.voice.say(&view, &decision, &self.process, now);
         if matches!(
@@ -189,27 +201,105 @@ impl Actor {
     }
 
     async fn observe(&mut self, now: Time) -> View {
-        let store = observe::store(&self.cluster).await;
+        if !self.recalled {
+            match Announcement::recall(&self.cluster, &self.server).await {
+                Ok(promised) => {
+                    self.memory.promised = promised;
+                    self.recalled = true;
+                }
+                Err(why) => tracing::warn!("{}: {why}", self.me()),
+            }
+        }
+        let (store, version) = observe::store(&self.cluster).await;
+        self.state_version = version;
         self.others = observe::others(&self.cluster, self.me()).await;
+        let request = observe::request(&self.cluster).await;
         let engine = self.engine(now).await;
+        let members = self.server.target.members.clone();
+        let me = self.me().clone();
+        let obeyed = self.identity.as_ref().and_then(|i| i.obeyed.clone());
+        let others: Vec<MemberName> = members
+            .iter()
+            .map(|member| member.name.clone())
+            .filter(|name| *name != me)
+            .collect();
+        let look = Look {
+            me: &me,
+            others: &others,
+            store: &store,
+            obeyed: obeyed.as_ref(),
+            engine: &engine,
+            request: &request,
+        };
+        self.memory.looked(&look, now);
         View {
-            members: self.server.target.members.clone(),
+            members,
             first_primary: self.server.target.first_primary,
             max_lag: self.server.target.max_lag,
+            acknowledged: self.server.target.acknowledged,
+            wall_ms: u64::try_from(observe::wall_clock_us() / 1000).unwrap_or(0),
             store,
-            obeyed: self.identity.as_ref().and_then(|i| i.obeyed.clone()),
-            heard: self
+            seen_at: self.memory.seen_at(),
+            held: self.memory.held.clone(),
+            request,
+            obeyed,
+            peers: self
                 .others
                 .iter()
-                .map(|(name, record)| (name.clone(), record.obeyed.clone()))
+                .map(|(name, record)| {
+                    let peer = Peer::new(record.obeyed.clone(), &record.standing);
+                    (name.clone(), peer)
+                })
                 .collect(),
+            announced: false,
+            promised: self.memory.promised,
+            whole: self.memory.whole,
             engine,
+            unfit_since: self.memory.unfit_since,
+            switching_since: self.memory.switching_since(),
+            away: self.memory.away.clone(),
+            barrier: self.memory.barrier.clone(),
             in_flight: self.long.as_ref().map(|(what, _)| what.clone()),
             accounts_for: self.accounts_for,
             last_beat: self.last_beat,
             replication_starts: self.replication_starts,
             rebuilds: self.rebuilds.clone(),
         }
+    }
+
+    /// Writes down what this member has, after a look. Whether the others can count on it.
+    async fn announce(&mut self, view: &View, now: Time) -> bool {
+        // Writing before the earlier promise is known would take it back.
+        if !self.recalled {
+            return false;
+        }
+        let me = self.me().clone();
+        let state = view.state();
+        let standing = state.and_then(|state| candidate::standing(view, state, &me));
+        let lag = view.status().and_then(|status| status.lag);
+        let standing = standing.map(|peer| Standing {
+            seen: peer.seen,
+            stopped_for: peer.stopped_for,
+            received: peer.received.to_string(),
+            applied: peer.applied.to_string(),
+            whole: peer.whole,
+            errant: peer.errant,
+            receives: peer.receives,
+            lag_ms: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+        });
+        let standing = standing.unwrap_or_default();
+        let promised = standing.stopped_for;
+        self.announced
+            .keep(
+                &self.cluster,
+                &self.server,
+                self.identity.as_ref(),
+                &self.machine,
+                standing,
+                now,
+            )
+            .await;
+        self.announced.says(promised)
     }
 
     async fn engine(&mut self, now: Time) -> Engine {
@@ -234,6 +324,13 @@ impl Actor {
             match action {
                 Action::Start => self.begin_start(now),
                 Action::Rebuild { source, why, .. } => self.begin_rebuild(view, source, why, now),
+                Action::Fence => self.process.kill().await,
+                Action::PutState(why, next) => {
+                    if let Err(e) = self.put_state(*why, next).await {
+                        self.voice.failed(action, &e);
+                        return false;
+                    }
+                }
                 short => {
                     if let Err(e) = self.act_shortly(short, now).await {
                         self.voice.failed(short, &e);
@@ -253,15 +350,44 @@ impl Actor {
         let mut hands = Hands {
             server: &self.server,
             admin: &mut self.admin,
-            cluster: &self.cluster,
+            lease: &self.fence.deadline,
             secrets: &self.secrets,
             identity: &mut self.identity,
         };
         act::perform(&mut hands, action).await
     }
 
+    /// Compares and puts. The deadline counts from before it is sent.
+    async fn put_state(&mut self, why: Put, next: &StateRecord) -> Result<(), ActError> {
+        let (sent, sent_at) = (self.now(), Instant::now());
+        let text = serde_json::to_string(next).map_err(ActError::Record)?;
+        let put = self
+            .cluster
+            .put_if(keys::DATABASE_STATE, self.state_version, text);
+        let put = tokio::time::timeout(observe::STORE_LIMIT, put).await;
+        let outcome = match &put {
+            Ok(Ok(_)) => Outcome::Written,
+            Ok(Err(PutError::Conflict(_) | PutError::Bounds(_))) => Outcome::Refused,
+            Ok(Err(PutError::Store(_))) | Err(_) => Outcome::Unknown,
+        };
+        self.memory.put(why, next, sent, outcome);
+        if outcome == Outcome::Written {
+            let margin = lease::TTL.saturating_sub(lease::FENCE_MARGIN);
+            let held = self.memory.held.is_some();
+            self.fence.deadline.set(held.then(|| sent_at + margin));
+        }
+        match put {
+            Ok(put) => {
+                put?;
+                Ok(())
+            }
+            Err(_) => Err(ActError::StoreSilent),
+        }
+    }
+
     fn did(&mut self, action: &Action, now: Time) {
         self.voice.did(action);
+        self.memory.did(action);
         match action {
             Action::PrepareAccounts(generation) => self.accounts_for = Some(*generation),
             Action::Beat(_) => self.last_beat = Some(now),
@@ -282,7 +408,9 @@ impl Actor {
             return;
         };
         if let Engine::Answers(status) = &view.engine
-            && let Some(extra) = rejoin::extra(status)
+            && let Store::Names(state) = &view.store
+            && let Some(extra) =
+                rejoin::extra(status, rejoin::began_after(state, self.me()).as_ref())
         {
             let what = format!(
                 "it has transactions that the primary does not have ({extra}); they stay in the \
@@ -320,8 +448,13 @@ impl Actor {
         let now = self.now();
         match event {
             Event::Tick | Event::StateChanged => {}
-            Event::EngineExited(exit) => self.process.exited(exit, now),
+            Event::EngineExited(exit) => {
+                self.fence.guard(None);
+                self.process.exited(exit, now);
+            }
             Event::ActionDone(Done::Start(Ok(running))) => {
+                self.fence.guard(Some(running.pid));
+                self.memory.engine_started();
                 self.process.started(running, now);
                 self.admin = self.server.connection();
                 self.read_identity();
@@ -334,7 +467,7 @@ impl Actor {
         }
     }
 
-    fn rebuilt(&mut self, outcome: Outcome, now: Time) {
+    fn rebuilt(&mut self, outcome: Rebuilding, now: Time) {
         self.process.give_back(outcome.running, now);
         match outcome.result {
             Ok(rebuilt) => {
@@ -384,11 +517,15 @@ impl Actor {
 
 fn next_look(decision: &Decision, now: Time) -> Time {
     let tick = match decision.diagnosis {
-        Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } => SETTLING,
+        Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } | Diagnosis::NoState => {
+            SETTLING
+        }
+        Diagnosis::LeaseFree { .. } | Diagnosis::Draining | Diagnosis::Switching => ELECTING,
         _ => TICK,
     };
     match decision.reason {
         Reason::StartNotBefore(time) => time.min(now.after(tick)),
+        Reason::Announcing => now.after(ELECTING),
         _ => now.after(tick),
     }
 }

@@ -1,14 +1,24 @@
 //! What a member writes into the cluster state of itself, when it changes.
 
+use std::time::Duration;
+
 use cluster::{Cluster, PutError, Version, keys};
 
 use crate::engine::identity;
 use crate::engine::mariadb::Server;
-use crate::record::{FORMAT, Identity, MemberRecord};
+use crate::failover::view::Time;
+use crate::record::{FORMAT, Identity, MemberRecord, Standing};
 
 /// The record that stands in the cluster state.
 #[derive(Debug, Default)]
-pub(super) struct Announcement(Option<(Version, MemberRecord)>);
+pub(super) struct Announcement {
+    written: Option<(Version, MemberRecord)>,
+    /// When, for what changes all the time.
+    at: Option<Time>,
+}
+
+/// Positions alone are written this often: each write is one for the whole site to agree on.
+const POSITIONS_EVERY: Duration = Duration::from_secs(1);
 
 impl Announcement {
     /// Tells the others how this member is reached and what it followed last. A member whose data
@@ -19,9 +29,11 @@ impl Announcement {
         server: &Server,
         identity: Option<&Identity>,
         machine: &str,
+        standing: Standing,
+        now: Time,
     ) {
         if identity.is_none()
-            && self.0.is_none()
+            && self.written.is_none()
             && identity::read(&server.data_dir, server.who()).is_err()
         {
             return;
@@ -33,15 +45,16 @@ impl Announcement {
             socket: server.socket(),
             data_dir: server.data_dir.clone(),
             obeyed: identity.and_then(|identity| identity.obeyed.clone()),
+            standing,
         };
-        if self.0.as_ref().is_some_and(|(_, last)| *last == record) {
+        if !self.is_news(&record, now) {
             return;
         }
         let Ok(text) = serde_json::to_string(&record) else {
             return;
         };
         let key = keys::database_member(&server.target.name);
-        let known = self.0.as_ref().map(|(version, _)| *version);
+        let known = self.written.as_ref().map(|(version, _)| *version);
         let mut put = cluster.put_if(&key, known, text.clone()).await;
         // The only writer is this member, in an earlier life.
         if let Err(PutError::Conflict(conflict)) = put {
@@ -49,8 +62,50 @@ impl Announcement {
             put = cluster.put_if(&key, current, text).await;
         }
         match put {
-            Ok(version) => self.0 = Some((version, record)),
-            Err(e) => tracing::warn!("{}: {e}", server.target.name),
+            Ok(version) => {
+                self.written = Some((version, record));
+                self.at = Some(now);
+            }
+            Err(e) => {
+                // It may come later: until another is written, nothing is known.
+                self.at = None;
+                tracing::warn!("{}: {e}", server.target.name);
+            }
         }
+    }
+
+    /// The promise that an earlier life of this keeper made: it still holds. `Err`: not known yet.
+    pub(super) async fn recall(cluster: &Cluster, server: &Server) -> Result<Option<u64>, String> {
+        let key = keys::database_member(&server.target.name);
+        let entry = cluster.get(&key).await.map_err(|e| e.to_string())?;
+        // A record of another form is of before there were promises.
+        let record = entry.and_then(|e| serde_json::from_str::<MemberRecord>(&e.value).ok());
+        Ok(record.and_then(|record| record.standing.stopped_for))
+    }
+
+    /// What others decide by is written at once, what only moves on now and then.
+    fn is_news(&self, record: &MemberRecord, now: Time) -> bool {
+        let (Some((_, last)), Some(at)) = (&self.written, self.at) else {
+            return true;
+        };
+        let mut coarse = record.clone();
+        coarse.standing = Standing {
+            seen: last.standing.seen,
+            received: last.standing.received.clone(),
+            applied: last.standing.applied.clone(),
+            lag_ms: last.standing.lag_ms,
+            ..record.standing.clone()
+        };
+        // A promise says where it stopped.
+        let stopped = record.standing.stopped_for.is_some();
+        coarse != *last || (*record != *last && (stopped || now.since(at) >= POSITIONS_EVERY))
+    }
+
+    /// The record in the store is the one written last, and it makes this promise.
+    pub(super) fn says(&self, promised: Option<u64>) -> bool {
+        let Some((_, last)) = &self.written else {
+            return false;
+        };
+        self.at.is_some() && last.standing.stopped_for == promised
     }
 }

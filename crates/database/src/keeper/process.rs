@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use process::restart::{self, History};
 use process::spawn::{Exit, Running};
 
@@ -128,6 +129,13 @@ impl Process {
         match &mut self.running {
             Some(running) => running.exited().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// At once; its end is told as any other.
+    pub(super) async fn kill(&self) {
+        if let Some(running) = &self.running {
+            running.signal(Signal::SIGKILL).await;
         }
     }
 

@@ -8,19 +8,24 @@ use super::*;
 use crate::failover::attempts::Attempts;
 use crate::failover::decision::Reason;
 use crate::failover::view::{Long, Status, Store};
-use crate::record::Obeyed;
 
 fn view() -> View {
-    View {
+    let me = MemberName::new("db-1");
+    let mut view = View {
         members: Vec::new(),
         first_primary: false,
         max_lag: Duration::from_secs(1),
-        store: Store::Names(Obeyed {
-            primary: MemberName::new("db-1"),
-            generation: Generation(1),
-        }),
+        acknowledged: true,
+        wall_ms: 0,
+        store: Store::Empty,
+        seen_at: Time::default(),
+        held: None,
+        request: Default::default(),
         obeyed: None,
-        heard: std::collections::BTreeMap::new(),
+        peers: std::collections::BTreeMap::new(),
+        announced: true,
+        promised: None,
+        whole: true,
         engine: Engine::Answers(Box::new(Status {
             version: "10.11".to_owned(),
             read_only: true,
@@ -30,13 +35,23 @@ fn view() -> View {
             replication: None,
             start_from: false,
             lag: None,
+            semi_sync: false,
+            connected: Default::default(),
+            locked: Default::default(),
         })),
+        unfit_since: None,
+        switching_since: None,
+        away: std::collections::BTreeMap::new(),
+        barrier: None,
         in_flight: None,
         accounts_for: None,
         last_beat: None,
         replication_starts: Attempts::default(),
         rebuilds: Vec::new(),
-    }
+    };
+    let first = crate::failover::state_change::first(&me, Generation(1), &view);
+    view.store = Store::Names(Box::new(first));
+    view
 }
 
 /// The kinds told for diagnoses half a second apart.

@@ -1,0 +1,185 @@
+//! Pure: what a keeper remembers from one look to the next, and what it makes of it. All of it goes into
+//! the View with every look; nothing else is remembered anywhere.
+
+use std::collections::BTreeMap;
+
+use mysql::gtid::mariadb::Position;
+use site::name::MemberName;
+
+use super::decision::{Action, Put};
+use super::view::{Engine, Held, Status, Store, Time};
+use crate::record::{Generation, Lease, Obeyed, RequestRecord, StateRecord, SyncSet, Wanted};
+
+/// Of one life of a keeper.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    seen: Option<(u64, Time)>,
+    pub held: Option<Held>,
+    pub promised: Option<u64>,
+    pub whole: bool,
+    /// The state when the server was looked at first after its start.
+    started_at: Option<(Generation, u64)>,
+    pub unfit_since: Option<Time>,
+    pub away: BTreeMap<MemberName, Time>,
+    pub barrier: Option<Position>,
+    switching: Option<(Wanted, Time)>,
+}
+
+/// How a write of the state ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Written,
+    /// Certainly not written.
+    Refused,
+    /// It may have been written, or may be later.
+    Unknown,
+}
+
+/// What a look saw.
+#[derive(Debug)]
+pub struct Look<'a> {
+    pub me: &'a MemberName,
+    pub others: &'a [MemberName],
+    pub store: &'a Store,
+    pub obeyed: Option<&'a Obeyed>,
+    pub engine: &'a Engine,
+    pub request: &'a RequestRecord,
+}
+
+impl Memory {
+    /// When the revision in the store was first seen.
+    pub fn seen_at(&self) -> Time {
+        self.seen.map_or(Time::default(), |(_, at)| at)
+    }
+
+    pub fn switching_since(&self) -> Option<Time> {
+        self.switching.as_ref().map(|(_, since)| *since)
+    }
+
+    /// After a look, before the decision. The store was read before the server was asked.
+    pub fn looked(&mut self, look: &Look<'_>, now: Time) {
+        let state = match look.store {
+            Store::Names(state) => Some(state.as_ref()),
+            Store::Empty | Store::Unusable(_) => None,
+        };
+        if let Some(state) = state
+            && self
+                .seen
+                .is_none_or(|(revision, _)| revision != state.revision)
+        {
+            self.seen = Some((state.revision, now));
+        }
+        let Engine::Answers(status) = look.engine else {
+            self.unfit_since.get_or_insert(now);
+            return;
+        };
+        self.unfit_since = None;
+        if let Some(state) = state {
+            self.judge_whole(look, state, status);
+        }
+        self.watch_others(look, status, now);
+        self.watch_switchover(look, status, now);
+    }
+
+    /// A server that was restarted has lost the relay logs that it had not applied, acknowledged ones
+    /// too. It has them again when it has received what the primary named in the second write after:
+    /// that was looked up after the restart.
+    fn judge_whole(&mut self, look: &Look<'_>, state: &StateRecord, status: &Status) {
+        let Some((_, revision)) = self.started_at else {
+            let obeyed = look
+                .obeyed
+                .map_or(Generation(0), |obeyed| obeyed.generation);
+            self.started_at = Some((state.generation.max(obeyed), state.revision));
+            return;
+        };
+        let position: Position = state.position.parse().unwrap_or_default();
+        if state.is_open()
+            && state.primary != *look.me
+            && state.revision >= revision + 2
+            && status.received().contains(&position)
+        {
+            self.whole = true;
+        }
+    }
+
+    fn watch_others(&mut self, look: &Look<'_>, status: &Status, now: Time) {
+        for name in look.others {
+            if status.connected.contains(name) {
+                self.away.remove(name);
+            } else {
+                self.away.entry(name.clone()).or_insert(now);
+            }
+        }
+        self.barrier
+            .get_or_insert_with(|| status.binlog_pos.clone());
+    }
+
+    fn watch_switchover(&mut self, look: &Look<'_>, status: &Status, now: Time) {
+        let wanted = look.request.switchover.as_ref();
+        if self.switching.as_ref().map(|(wanted, _)| wanted) != wanted {
+            self.switching = None;
+        }
+        if let Some(wanted) = wanted
+            && self.switching.is_none()
+            && status.read_only
+            && self.held.is_some()
+        {
+            self.switching = Some((wanted.clone(), now));
+        }
+    }
+
+    /// A server has been started: what it had acknowledged and not applied is gone.
+    pub fn engine_started(&mut self) {
+        self.whole = false;
+        self.started_at = None;
+        self.barrier = None;
+        self.away.clear();
+    }
+
+    /// `sent`: before the write was sent.
+    pub fn put(&mut self, why: Put, next: &StateRecord, sent: Time, outcome: Outcome) {
+        match outcome {
+            Outcome::Written if next.lease == Lease::Released || why == Put::HandOver => {
+                self.held = None;
+            }
+            Outcome::Written => {
+                self.held = Some(Held {
+                    revision: next.revision,
+                    sent,
+                    settled: true,
+                });
+            }
+            Outcome::Refused => {}
+            Outcome::Unknown => {
+                if let Some(held) = &mut self.held {
+                    held.settled = false;
+                }
+            }
+        }
+        // Others may have written their acknowledgements off by the set before.
+        if why == Put::Open || matches!(next.sync_set, SyncSet::Async) {
+            self.barrier = None;
+        }
+    }
+
+    pub fn did(&mut self, action: &Action) {
+        match action {
+            Action::StopReceiving(revision) => self.promised = Some(*revision),
+            Action::LockOut(..) | Action::SemiSync(..) => self.barrier = None,
+            Action::LetIn(_, member) => {
+                self.barrier = None;
+                self.away.remove(member);
+            }
+            // What it acknowledges in a new generation, it acknowledges in this life of its server.
+            Action::Follow { generation, .. } => {
+                if self
+                    .started_at
+                    .is_some_and(|(started, _)| *generation > started)
+                {
+                    self.whole = true;
+                }
+            }
+            _ => {}
+        }
+    }
+}
