@@ -203,6 +203,8 @@ pub struct Standing {
     pub errant: bool,
     /// It receives from the primary, or tries to.
     pub receives: bool,
+    /// It is connected to the primary and hears it.
+    pub linked: bool,
     /// How far it is behind, milliseconds.
     pub lag_ms: Option<u64>,
 }

@@ -131,8 +131,8 @@ impl File {
         self.because("Apply in parallel: serial apply fell behind four busy writers (3.8 of 4.5 k writes/s).");
         self.set("slave_parallel_threads", 4);
         self.set("slave_parallel_mode", "optimistic");
-        self.because("A silent connection to the primary is dead after 10 s; then one try per second for an\n# hour, after which the keeper starts it again and says so.");
-        self.set("slave_net_timeout", 10);
+        self.because("A silent connection to the primary is dead after 3 s (it says\n# something every second); then one try per second for an\n# hour, after which the keeper starts it again and says so.");
+        self.set("slave_net_timeout", 3);
         self.set("master_retry_count", 3600);
         self.because("A week of binary logs; a replica away for longer is rebuilt.");
         self.set("binlog_expire_logs_seconds", 604_800);

@@ -202,5 +202,9 @@ pub fn standing(view: &View, state: &StateRecord, me: &MemberName) -> Option<Pee
         whole: view.whole,
         errant: state.writer != *me && rejoin::extra(status, began.as_ref()).is_some(),
         receives: !stopped,
+        linked: status
+            .replication
+            .as_ref()
+            .is_some_and(|replication| replication.io == super::view::Io::Running),
     })
 }

@@ -7,7 +7,7 @@ use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
 
 use super::decision::{Action, Put};
-use super::view::{Engine, Held, Status, Store, Time};
+use super::view::{Engine, Held, Io, Peer, Status, Store, Time};
 use crate::record::{Generation, Lease, Obeyed, RequestRecord, StateRecord, SyncSet, Wanted};
 
 /// Of one life of a keeper.
@@ -43,6 +43,7 @@ pub struct Look<'a> {
     pub store: &'a Store,
     pub obeyed: Option<&'a Obeyed>,
     pub engine: &'a Engine,
+    pub peers: &'a BTreeMap<MemberName, Peer>,
     pub request: &'a RequestRecord,
 }
 
@@ -77,7 +78,7 @@ impl Memory {
         if let Some(state) = state {
             self.judge_whole(look, state, status);
         }
-        self.watch_others(look, status, now);
+        self.watch_others(look, state, status, now);
         self.watch_switchover(look, status, now);
     }
 
@@ -102,9 +103,22 @@ impl Memory {
         }
     }
 
-    fn watch_others(&mut self, look: &Look<'_>, status: &Status, now: Time) {
+    /// A connection may be there for a quarter of an hour after its other end is gone (tcp(7)), so the
+    /// other end is asked too.
+    fn watch_others(
+        &mut self,
+        look: &Look<'_>,
+        state: Option<&StateRecord>,
+        status: &Status,
+        now: Time,
+    ) {
+        let revision = state.map_or(0, |state| state.revision);
         for name in look.others {
-            if status.connected.contains(name) {
+            let hears = look
+                .peers
+                .get(name)
+                .is_some_and(|peer| peer.linked && peer.is_current(revision));
+            if status.connected.contains(name) && hears {
                 self.away.remove(name);
             } else {
                 self.away.entry(name.clone()).or_insert(now);
@@ -162,7 +176,8 @@ impl Memory {
         }
     }
 
-    pub fn did(&mut self, action: &Action) {
+    /// `status`: what the server said before.
+    pub fn did(&mut self, action: &Action, status: Option<&Status>) {
         match action {
             Action::StopReceiving(revision) => self.promised = Some(*revision),
             Action::LockOut(..) | Action::SemiSync(..) => self.barrier = None,
@@ -170,16 +185,31 @@ impl Memory {
                 self.barrier = None;
                 self.away.remove(member);
             }
-            // What it acknowledges in a new generation, it acknowledges in this life of its server.
-            Action::Follow { generation, .. } => {
-                if self
-                    .started_at
-                    .is_some_and(|(started, _)| *generation > started)
-                {
-                    self.whole = true;
+            Action::Follow { generation, .. } => self.follows(*generation),
+            // Both threads stopped: the server throws its relay logs away and fetches them anew.
+            Action::StartReplication(_) => {
+                let replication = status.and_then(|status| status.replication.as_ref());
+                if replication.is_some_and(|r| !r.sql_running && r.io == Io::Stopped) {
+                    self.whole = false;
+                    self.started_at = None;
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What it acknowledges in a new generation, it acknowledges in this life of its server, and the
+    /// primary has all there was before. In the same generation its relay logs are thrown away.
+    fn follows(&mut self, generation: Generation) {
+        match &mut self.started_at {
+            Some((started, _)) if generation > *started => {
+                *started = generation;
+                self.whole = true;
+            }
+            started => {
+                *started = None;
+                self.whole = false;
+            }
         }
     }
 }

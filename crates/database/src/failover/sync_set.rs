@@ -118,14 +118,13 @@ fn alone(view: &View, me: &MemberName, state: &StateRecord, status: &Status) -> 
         .filter(|name| !status.locked.contains(*name))
         .cloned()
         .collect();
-    if status.connected.is_empty() {
+    if !others(view, me).any(|name| is_there(view, status, name)) {
         if status.semi_sync {
             return Some(Step::SemiSync(false));
         }
         return status.locked.first().cloned().map(Step::Unlock);
     }
-    // A follower that is cut off from the store could not be heard.
-    let there = |name: &&MemberName| status.connected.contains(*name) && wants(view, state, name);
+    let there = |name: &&MemberName| is_there(view, status, name) && wants(view, state, name);
     if !open.iter().any(|name| there(&name)) {
         return status.semi_sync.then_some(Step::SemiSync(false));
     }
@@ -146,7 +145,7 @@ fn together(
     now: Time,
 ) -> Option<Step> {
     let serving =
-        |name: &&MemberName| status.connected.contains(*name) && !status.locked.contains(*name);
+        |name: &&MemberName| is_there(view, status, name) && !status.locked.contains(*name);
     let away = |name: &MemberName| {
         let since = view.away.get(name);
         since.is_some_and(|since| now.since(*since) >= AWAY)
@@ -186,18 +185,19 @@ fn caught_up<'a>(view: &View, mut members: impl Iterator<Item = &'a MemberName>)
     })
 }
 
+/// It receives from this server, hears it, and reads the store: cut off from it, it could not be heard.
+fn is_there(view: &View, status: &Status, name: &MemberName) -> bool {
+    status.connected.contains(name) && !view.away.contains_key(name)
+}
+
 /// It reads the store, and receives from this primary or tries to.
 fn wants(view: &View, state: &StateRecord, name: &MemberName) -> bool {
     let Some(peer) = view.peers.get(name) else {
         return false;
     };
     let obeys = peer.obeyed.as_ref() == Some(&state.obeyed());
-    obeys && peer.receives && !peer.errant && peer.seen + SEEN_LATELY >= state.revision
+    obeys && peer.receives && !peer.errant && peer.is_current(state.revision)
 }
-
-/// Revisions a member may be behind and still count as one that reads the store: renewals are two
-/// seconds apart, and members write themselves down once a second.
-const SEEN_LATELY: u64 = 2;
 
 fn others<'a>(view: &'a View, me: &'a MemberName) -> impl Iterator<Item = &'a MemberName> {
     let names = view.members.iter().map(|member| &member.name);

@@ -61,7 +61,8 @@ pub struct View {
     /// Since when this primary is read-only for the switchover that is asked for; kept until another is
     /// asked for.
     pub switching_since: Option<Time>,
-    /// Primary: since when each other member is not connected. One that is has no entry.
+    /// Primary: since when each other member is not there. One that receives from here, hears this
+    /// server and reads the store has no entry.
     pub away: BTreeMap<MemberName, Time>,
     /// Primary: what its binary log had when it was first looked at after the last change of who
     /// acknowledges. Whoever has that has every write acknowledged before.
@@ -106,9 +107,19 @@ pub struct Peer {
     pub whole: bool,
     pub errant: bool,
     pub receives: bool,
+    pub linked: bool,
 }
 
+/// Revisions a member may be behind and still count as one that reads the store: renewals are two
+/// seconds apart, and members write themselves down once a second.
+const SEEN_LATELY: u64 = 2;
+
 impl Peer {
+    /// It reads the store.
+    pub fn is_current(&self, revision: u64) -> bool {
+        self.seen.saturating_add(SEEN_LATELY) >= revision
+    }
+
     /// A position that cannot be read counts as none.
     pub fn new(obeyed: Option<Obeyed>, standing: &Standing) -> Self {
         Self {
@@ -120,6 +131,7 @@ impl Peer {
             whole: standing.whole,
             errant: standing.errant,
             receives: standing.receives,
+            linked: standing.linked,
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::failover::diagnosis::Diagnosis;
 use crate::failover::lease;
 use crate::failover::memory::{Look, Memory, Outcome};
 use crate::failover::rejoin;
-use crate::failover::view::{Engine, InFlight, Long, Peer, Store, Time, View};
+use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
 use crate::rebuild::{self, Job, Outcome as Rebuilding, RebuildError};
@@ -223,7 +223,16 @@ impl Actor {
             .map(|member| member.name.clone())
             .filter(|name| *name != me)
             .collect();
+        let peers: BTreeMap<MemberName, Peer> = self
+            .others
+            .iter()
+            .map(|(name, record)| {
+                let peer = Peer::new(record.obeyed.clone(), &record.standing);
+                (name.clone(), peer)
+            })
+            .collect();
         let look = Look {
+            peers: &peers,
             me: &me,
             others: &others,
             store: &store,
@@ -243,14 +252,7 @@ impl Actor {
             held: self.memory.held.clone(),
             request,
             obeyed,
-            peers: self
-                .others
-                .iter()
-                .map(|(name, record)| {
-                    let peer = Peer::new(record.obeyed.clone(), &record.standing);
-                    (name.clone(), peer)
-                })
-                .collect(),
+            peers,
             announced: false,
             promised: self.memory.promised,
             whole: self.memory.whole,
@@ -285,6 +287,7 @@ impl Actor {
             whole: peer.whole,
             errant: peer.errant,
             receives: peer.receives,
+            linked: peer.linked,
             lag_ms: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
         });
         let standing = standing.unwrap_or_default();
@@ -336,7 +339,7 @@ impl Actor {
                         self.voice.failed(short, &e);
                         return false;
                     }
-                    self.did(short, now);
+                    self.did(short, view.status(), now);
                 }
             }
         }
@@ -385,9 +388,9 @@ impl Actor {
         }
     }
 
-    fn did(&mut self, action: &Action, now: Time) {
+    fn did(&mut self, action: &Action, status: Option<&Status>, now: Time) {
         self.voice.did(action);
-        self.memory.did(action);
+        self.memory.did(action, status);
         match action {
             Action::PrepareAccounts(generation) => self.accounts_for = Some(*generation),
             Action::Beat(_) => self.last_beat = Some(now),

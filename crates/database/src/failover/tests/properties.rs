@@ -140,6 +140,7 @@ fn any_peer() -> impl Strategy<Value = Peer> {
                 whole,
                 errant,
                 receives,
+                linked: receives,
             },
         )
 }
