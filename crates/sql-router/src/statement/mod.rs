@@ -8,4 +8,5 @@ mod functions;
 pub mod hint;
 pub mod kill;
 mod lexer;
+mod shape;
 mod verb;
