@@ -9,6 +9,7 @@ use mysql::capability::status::{
 use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
 
+use crate::statement::assigned::Assigned;
 use crate::statement::class::{Class, Pins};
 
 /// What a connection to a server has, or a session wants it to have: everything that was set since
@@ -17,6 +18,34 @@ use crate::statement::class::{Class, Pins};
 pub(crate) struct Settings {
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) schema: Option<String>,
+    /// User variables by name, each with the literal that it was set to.
+    pub(crate) user: BTreeMap<String, String>,
+}
+
+/// User variables of one session, and bytes of their names and values, that are carried along.
+const USER_VARIABLES: usize = 64;
+const USER_BYTES: usize = 4 << 10;
+
+impl Settings {
+    /// False: it would be too much, and nothing is taken.
+    pub(crate) fn assign(&mut self, all: &[Assigned]) -> bool {
+        let mut user = self.user.clone();
+        for one in all {
+            user.insert(one.name.clone(), one.literal.clone());
+        }
+        let bytes = user.iter().map(|(name, value)| name.len() + value.len());
+        let fits = user.len() <= USER_VARIABLES && bytes.sum::<usize>() <= USER_BYTES;
+        if fits {
+            self.user = user;
+        }
+        fits
+    }
+
+    /// A user variable is a string, which has the collation, and is read by the SQL mode, that was in force when
+    /// it was set.
+    pub(crate) fn has_user_text(&self) -> bool {
+        self.user.values().any(|literal| literal.starts_with('\''))
+    }
 }
 
 /// Which of a session's connections ran its last statement.
@@ -106,8 +135,8 @@ impl SessionState {
             status: status & (AUTOCOMMIT | NO_BACKSLASH_ESCAPES | ANSI_QUOTES),
             pins: Pins::NONE,
             settings: Settings {
-                variables: BTreeMap::new(),
                 schema,
+                ..Settings::default()
             },
             seen: Position::default(),
             next_transaction_set: false,

@@ -399,7 +399,7 @@ impl Session {
         set_id(self.client.input_mut(), on_server.id);
         let ask = Ask::Execute(id);
         self.ran.statement = Some(Statement { digest, class, ask });
-        crate::absorb::sent(&mut self.state, &class);
+        crate::absorb::sent(&mut self.state, &class, false);
         self.pass_long(primary, class).await
     }
 

@@ -336,7 +336,7 @@ pub(super) async fn restore(
                 "it has settings that cannot be undone".to_owned(),
             ));
         }
-        Missing::Send { set, schema } => {
+        Missing::Send { set, schema, user } => {
             if let Some(set) = set {
                 connection.ask(&set).await?;
                 connection.tracked = true;
@@ -344,6 +344,10 @@ pub(super) async fn restore(
             }
             if let Some(schema) = schema {
                 connection.use_schema(&schema).await?;
+            }
+            if let Some(user) = user {
+                connection.ask(&user).await?;
+                connection.has.user.clone_from(&wants.user);
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::server::{AskError, ServerConnection};
 use crate::sessions::FIRST_ID;
 use crate::snapshot::Snapshot;
 use crate::state::{Last, Read};
+use crate::statement::assigned::{Assigned, assigned};
 use crate::statement::cache::Known;
 use crate::statement::class::{Class, Kind, Pins, Reason};
 use crate::statement::kill;
@@ -244,8 +245,9 @@ impl Session {
             return Err(say(error_code::SHUTDOWN, "no primary"));
         };
         self.went(Destination::Primary, because);
+        let assigned = self.assigned(job);
         if !matches!(job.ask, Ask::Prepare(_)) {
-            absorb::sent(&mut self.state, &job.known.class);
+            absorb::sent(&mut self.state, &job.known.class, assigned.is_some());
         }
         match self.send(&mut primary, job).await {
             Ok(()) => {}
@@ -264,6 +266,10 @@ impl Session {
             Ok(answer) => {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
+                if let Some(all) = assigned {
+                    let done = answer.error.is_none();
+                    absorb::assigned(&mut self.state, &mut primary.has, &all, done);
+                }
                 self.primary = Some(primary);
                 self.note_last(Last::Primary, &answer, Some(&job.known.class));
                 if job.known.class.schemas {
@@ -276,6 +282,16 @@ impl Session {
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
             Err(Broken::Server { why, begun }) => Err(self.primary_broke(&primary, &why, begun)),
+        }
+    }
+
+    /// The user variables that a statement sets, when they can follow the session.
+    fn assigned(&self, job: &Job) -> Option<Vec<Assigned>> {
+        let class = &job.known.class;
+        let sets = class.because == Reason::SetsSession && class.pins.has(Pins::USER_VARIABLE);
+        match job.ask {
+            Ask::Text if sets => assigned(self.payload().get(1..)?),
+            _ => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a statement is: text → tokens → class.
 
+pub(crate) mod assigned;
 pub(crate) mod cache;
 pub mod class;
 pub mod classify;
