@@ -12,6 +12,7 @@ use site::name::MemberName;
 use site::target::{SqlMode, SqlRouting};
 
 use super::record::Statement;
+use super::servers::Ready;
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
 use crate::intake;
@@ -159,20 +160,27 @@ impl Session {
         because: Because,
         routing: SqlRouting,
     ) -> Result<Result<Answer, Because>, Trouble> {
+        let mut asked = self.begun;
         // What asks about the last statement must find the connection as that left it.
         if job.known.class.kind == Kind::AboutLast {
             self.check_counted(&job.known.class, job.ask, Last::Replica)?;
             self.restore_asked(&job.known.class).await?;
-        } else if let Err(because) = self
-            .ensure_replica(snapshot, member, routing.consistency)
-            .await
-        {
-            return Ok(Err(because));
+        } else {
+            let consistency = routing.consistency;
+            match self.ensure_replica(snapshot, member, consistency).await {
+                Ok(Ready::AtOnce) => {}
+                Ok(Ready::Made) => asked = Instant::now(),
+                Err(because) => return Ok(Err(because)),
+            }
         }
-        let (worker, begun) = (Rc::clone(&self.worker), Instant::now());
+        let worker = Rc::clone(&self.worker);
         worker.loads.begin(member);
         let answered = self.ask_replica(member, job, because, routing).await;
-        worker.loads.end(member, begun.elapsed());
+        let ended = Instant::now();
+        worker
+            .loads
+            .end(member, ended.saturating_duration_since(asked));
+        self.ended = Some(ended);
         answered
     }
 
@@ -234,6 +242,7 @@ impl Session {
     }
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
+        self.ended = None;
         self.ensure_primary().await?;
         if job.known.class.looks_back && !matches!(job.ask, Ask::Prepare(_)) {
             self.clean_past(&job.known.class).await?;
