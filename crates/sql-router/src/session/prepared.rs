@@ -111,7 +111,7 @@ impl Session {
             statement.types = types.into();
             statement.binding += 1;
         }
-        let long_data = statement.long_data_on.take();
+        let long_data = statement.long_data_on;
         self.worker.digests.renew(&mut statement.digest);
         let known = Known {
             class: statement.class,
@@ -124,6 +124,7 @@ impl Session {
         }
         let primary = self.primary.as_ref().map(|primary| primary.serial);
         if long_data.is_some() && long_data != primary {
+            self.forget_long_data(id);
             return Err(incomplete());
         }
         let releases = known.class.releases;
@@ -133,7 +134,10 @@ impl Session {
                 ask: Ask::Execute(id),
                 forced,
             })
-            .await?;
+            .await;
+        // Until now they kept the connection from being reset or given away.
+        self.forget_long_data(id);
+        let answer = answer?;
         let serial = self.primary.as_ref().map(|primary| primary.serial);
         if let Some(statement) = self.statements.get(id) {
             statement.cursor_on = serial.filter(|_| cursor);
@@ -275,6 +279,12 @@ impl Session {
                 Ok(None)
             }
             Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn forget_long_data(&mut self, id: u32) {
+        if let Some(statement) = self.statements.get(id) {
+            statement.long_data_on = None;
         }
     }
 

@@ -332,6 +332,10 @@ impl<'a> Walk<'a> {
     /// A `(`: does the token before it call something?
     fn parenthesis(&mut self) {
         self.in_variable = false;
+        // `INSERT INTO t (columns)`
+        if self.verb == Some(Verb::Write) && is(self.earlier, "into") {
+            return;
+        }
         match self.before {
             Some(Token::Word(word)) => self.call(word),
             // A quoted name is never a keyword and may be a stored function.

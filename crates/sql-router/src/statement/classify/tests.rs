@@ -74,6 +74,8 @@ fn what_looks_back() {
                 "SELECT 1",
                 "SELECT v FROM t FOR UPDATE",
                 "INSERT INTO t VALUES (LAST_INSERT_ID())",
+                "INSERT INTO t (v) VALUES (?)",
+                "REPLACE INTO `t` (v, w) SELECT v, w FROM u",
                 "SET NAMES utf8mb4",
                 "BEGIN",
                 "SHOW TABLES",
