@@ -90,3 +90,6 @@ impl Catalog {
         position
     }
 }
+
+#[cfg(test)]
+pub(super) mod samples;

@@ -144,6 +144,16 @@ pub enum UnsealError {
     Write(io::Error),
 }
 
+impl UnsealError {
+    fn may_be_damage(&self) -> bool {
+        match self {
+            Self::Read(_) => true,
+            Self::Write(e) => e.kind() == io::ErrorKind::BrokenPipe,
+            Self::NoKey(_) | Self::WrongKey { .. } | Self::Damaged(_) => false,
+        }
+    }
+}
+
 /// Copies what was sealed to `to`. `open` is called once, and once more to find out what is damaged.
 pub(super) fn unseal<R: Read>(
     stored: &Stored,
@@ -166,10 +176,10 @@ pub(super) fn unseal<R: Read>(
             .and_then(|from| copy(from, to)),
     };
     match copied {
-        // A reader that failed has not seen all of it: once more, only to compare.
-        Err(UnsealError::Read(e)) => {
+        // Not all of it was seen: once more, only to compare. Who refuses it may well be right.
+        Err(e) if e.may_be_damage() => {
             compare(stored, whole(open().map_err(UnsealError::Read)?)?)?;
-            Err(UnsealError::Read(e))
+            Err(e)
         }
         Err(e) => Err(e),
         Ok(()) => {

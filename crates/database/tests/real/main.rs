@@ -8,6 +8,7 @@
 
 mod bed;
 
+mod backups;
 mod broken_replica;
 mod crash;
 mod first_start;
