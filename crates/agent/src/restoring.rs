@@ -333,13 +333,16 @@ fn free(data: &Path, member: &MemberTarget) -> PathBuf {
     }
 }
 
-/// Files and directories; a data directory holds nothing else.
+/// As a rebuild leaves a replica: all but the binary logs, which are the primary's own.
 fn copy_dir(from: &Path, to: &Path) -> Result<(), UpError> {
     database::engine::create::make_empty(to).map_err(|e| failed(&e))?;
     for entry in std::fs::read_dir(from).map_err(io_failed(from))? {
         let entry = entry.map_err(io_failed(from))?;
         let (source, copy) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(io_failed(&source))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b"bin.") {
+            continue;
+        }
         match kind.is_dir() {
             true => copy_dir(&source, &copy)?,
             false => std::fs::copy(&source, &copy)

@@ -210,6 +210,7 @@ async fn apply(
     })?;
     let mut args: Vec<OsString> = vec![
         "--no-defaults".into(),
+        "--disable-log-bin".into(),
         format!("--start-position={from}").into(),
         format!("--stop-position={stop}").into(),
     ];

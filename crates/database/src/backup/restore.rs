@@ -108,15 +108,16 @@ async fn build(bench: &mut Bench, job: &Job, dir: &Path) -> Result<Position, Res
     create::make_empty(&bench.work_dir)?;
     unpack::unpack(bench, &job.destination, job.key.as_ref(), &job.chain, dir).await?;
     let apart = Apart::new(bench, job.member.clone(), dir.to_owned());
-    let mut running = apart.start(bench).await?;
+    let mut running = apart.start(bench, &[]).await?;
     let finished = finish(bench, job, &apart).await;
     // A clean stop: what it holds is on the disk afterwards.
     running.stop(STOP_GRACE).await;
     finished
 }
 
-/// Applies the logs and writes the position down in the data itself: a primary goes on counting from it,
-/// a replica begins there.
+/// Applies the logs and writes the position down in the data itself: as a replica's, and as where its own
+/// binary log begins. Nothing of this is in that log: who follows it from an earlier position is refused, and
+/// does not silently lack the restored data.
 async fn finish(bench: &mut Bench, job: &Job, apart: &Apart) -> Result<Position, RestoreError> {
     let mut admin = apart.server.connection();
     let mut position = job.plan.from.clone();
@@ -137,11 +138,13 @@ async fn finish(bench: &mut Bench, job: &Job, apart: &Apart) -> Result<Position,
 }
 
 async fn set_position(admin: &mut Admin, position: &Position) -> Result<(), AdminError> {
-    let sql = format!(
-        "SET GLOBAL gtid_slave_pos = {}",
-        accounts::text(&position.to_string())
-    );
-    admin.query(&sql, CHANGE).await.map(drop)
+    let position = accounts::text(&position.to_string());
+    admin.query("RESET MASTER", CHANGE).await?;
+    for variable in ["gtid_binlog_state", "gtid_slave_pos"] {
+        let sql = format!("SET GLOBAL {variable} = {position}");
+        admin.query(&sql, CHANGE).await?;
+    }
+    Ok(())
 }
 
 /// A server over restored data that only we reach.
@@ -172,6 +175,7 @@ impl Apart {
     pub(super) async fn start(
         &self,
         bench: &mut Bench,
+        options: &[&str],
     ) -> Result<process::spawn::Running, RestoreError> {
         identity::write(&self.server.data_dir, &self.server.who().identity())?;
         create::make_empty(&self.server.runtime_dir)?;
@@ -183,10 +187,11 @@ impl Apart {
         })?;
         let init = format!("--init-file={}", path.display());
         // Events of the application must not run in a copy.
-        let options = [init.as_str(), "--event-scheduler=DISABLED"];
+        let ours = [init.as_str(), "--event-scheduler=DISABLED"];
+        let options = [&ours, options].concat();
         let started = self
             .server
-            .start_apart_with(&options, &mut bench.cancel)
+            .start_unreachable(&options, &mut bench.cancel)
             .await;
         if let Err(e) = std::fs::remove_file(&path) {
             tracing::warn!("{}: {e}", path.display());

@@ -109,7 +109,7 @@ async fn attempt(bench: &mut Bench, trial: &Trial, dir: &Path) -> Result<Tried, 
     let key = trial.key.as_ref();
     unpack::unpack(bench, &trial.destination, key, &trial.chain, dir).await?;
     let apart = Apart::new(bench, trial.member.clone(), dir.to_owned());
-    let mut running = apart.start(bench).await?;
+    let mut running = apart.start(bench, &["--skip-log-bin"]).await?;
     let mut cancel = bench.cancel.clone();
     let mut admin = apart.server.connection();
     let judged = tokio::select! {

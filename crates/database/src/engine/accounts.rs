@@ -88,7 +88,8 @@ pub fn bootstrap(admin: &PasswordHash) -> String {
 pub fn keeper(admin: &PasswordHash) -> String {
     let account = account(ADMIN, "localhost");
     format!(
-        "CREATE OR REPLACE USER {account} IDENTIFIED VIA mysql_native_password USING '{hash}';\n\
+        "SET sql_log_bin = 0;\n\
+         CREATE OR REPLACE USER {account} IDENTIFIED VIA mysql_native_password USING '{hash}';\n\
          GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;\n",
         hash = admin.0
     )

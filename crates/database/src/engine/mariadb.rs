@@ -140,17 +140,17 @@ impl Server {
 
     /// The same for a server that only tools on this machine reach, and that logs nothing it is told.
     pub async fn start_apart(&self, cancel: &mut Cancel) -> Result<Running, StartError> {
-        self.start_apart_with(&[], cancel).await
+        self.start_unreachable(&["--skip-log-bin"], cancel).await
     }
 
-    /// The same with further options.
-    pub async fn start_apart_with(
+    /// For tools on this machine only, with further options.
+    pub async fn start_unreachable(
         &self,
         options: &[&str],
         cancel: &mut Cancel,
     ) -> Result<Running, StartError> {
         self.prepare(cancel).await?;
-        let mut all = vec!["--skip-networking", "--skip-log-bin"];
+        let mut all = vec!["--skip-networking"];
         all.extend(options);
         self.launch(&all, cancel).await
     }
