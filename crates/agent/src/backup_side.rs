@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cluster::Secrets;
-use database::backup::destination::{Destination, Directory};
+use database::backup::destination::{Bucket, Destination, Directory, S3};
 use database::backup::keeper::Orders;
 use database::backup::key::Key;
 use database::backup::record::{Kind, Manifest, Verification};
@@ -14,10 +14,12 @@ use monitor::status::BackupStatus;
 use serde::Serialize as _;
 use site::target::Target;
 use site::target::backup::{BackupPlace, BackupTarget};
+use telemetry::Secret;
 use telemetry::metrics::Exposition;
 use telemetry::wall_clock::now_ms;
 use tokio::sync::watch;
 
+use crate::app_side::given;
 use crate::known::{Known, locked};
 use crate::local::Running;
 use crate::up_error::UpError;
@@ -31,11 +33,31 @@ pub(crate) struct Watched {
 }
 
 /// Where backups are kept; under `mainstay up` another server's directory is one beside the others'.
-pub(crate) fn destination(settings: &BackupTarget, state: &Path) -> Destination {
-    Destination::Directory(Directory::new(match &settings.to {
-        BackupPlace::Directory(path) => path.clone(),
-        BackupPlace::Server(name) => state.join("servers").join(name.as_str()).join("backups"),
-    }))
+pub(crate) fn destination(
+    settings: &BackupTarget,
+    state: &Path,
+    secrets: &Secrets,
+) -> Result<Destination, UpError> {
+    let whom = "`to` of [database.backup]";
+    let directory = |path| Destination::Directory(Directory::new(path));
+    Ok(match &settings.to {
+        BackupPlace::Directory(path) => directory(path.clone()),
+        BackupPlace::Server(name) => {
+            directory(state.join("servers").join(name.as_str()).join("backups"))
+        }
+        BackupPlace::S3(s3) => {
+            let bucket = Bucket {
+                endpoint: s3.endpoint.clone(),
+                region: s3.region.clone(),
+                name: s3.bucket.clone(),
+                prefix: s3.prefix.clone(),
+                access_key: Secret::new(given(secrets, &s3.access_key, whom)?),
+                secret_key: Secret::new(given(secrets, &s3.secret_key, whom)?),
+            };
+            let s3 = S3::new(&bucket).map_err(|e| UpError::new(e.to_string(), ""))?;
+            Destination::S3(s3)
+        }
+    })
 }
 
 /// The key by its name in the site file, made now if there is none.
@@ -60,7 +82,7 @@ pub(crate) fn start(running: &mut Running) -> Result<(), UpError> {
     };
     let keeper = backup::start(backup::Parts {
         site: running.target.site.clone(),
-        destination: destination(&settings, &running.state.root),
+        destination: destination(&settings, &running.state.root, &running.secrets)?,
         key: key(&settings, &running.secrets)?,
         schedule: Schedule {
             full: settings.full,

@@ -83,9 +83,14 @@ impl Of {
         site::derive(&self.site, &ground)
     }
 
+    fn secrets(&self) -> Result<Secrets, UpError> {
+        Secrets::open(&self.state.join("secrets")).map_err(|e| failed(&e))
+    }
+
     fn shelf(&self, target: &Target) -> Result<(BackupTarget, Shelf), UpError> {
         let settings = target.backup.clone().ok_or_else(backup_side::none)?;
-        let destination = backup_side::destination(&settings, &self.state);
+        let secrets = self.secrets()?;
+        let destination = backup_side::destination(&settings, &self.state, &secrets)?;
         Ok((settings, Shelf::new(destination, target.site.clone())))
     }
 }
@@ -108,7 +113,7 @@ pub async fn restore(of: &Of, options: Options) -> Result<Done, UpError> {
     let inventory = shelf.load().map_err(|e| failed(&e))?;
     let plan = point_in_time::plan(&inventory.catalog, &wanted(&options)?)
         .map_err(|e| UpError::new(e.to_string(), "`mainstay db backups` lists what there is"))?;
-    let secrets = Secrets::open(&of.state.join("secrets")).map_err(|e| failed(&e))?;
+    let secrets = of.secrets()?;
     let key = key(&settings, &secrets)?;
     let (chain, logs) = records(&inventory.catalog, &plan);
     let job = |member, into| Job {

@@ -3,15 +3,18 @@
 //! Everything here blocks, and is called from threads that may.
 
 mod directory;
+mod s3;
 
 use std::io::{self, Read, Write};
 
 pub use directory::Directory;
+pub use s3::{Bucket, S3};
 
 /// A place for backups.
 #[derive(Debug, Clone)]
 pub enum Destination {
     Directory(Directory),
+    S3(S3),
 }
 
 /// The place did not do what was asked; says where and which object.
@@ -44,6 +47,7 @@ impl Destination {
         checked(name)?;
         match self {
             Self::Directory(directory) => directory.create(name).map(Upload::File),
+            Self::S3(s3) => Ok(Upload::S3(Box::new(s3.create(name)))),
         }
     }
 
@@ -60,6 +64,7 @@ impl Destination {
         checked(name)?;
         match self {
             Self::Directory(directory) => directory.open(name),
+            Self::S3(s3) => s3.open(name),
         }
     }
 
@@ -77,6 +82,7 @@ impl Destination {
     pub fn list(&self, prefix: &str) -> Result<Vec<String>, PlaceError> {
         let mut names = match self {
             Self::Directory(directory) => directory.list(prefix),
+            Self::S3(s3) => s3.list(prefix),
         }?;
         names.sort();
         Ok(names)
@@ -87,6 +93,7 @@ impl Destination {
         checked(name)?;
         match self {
             Self::Directory(directory) => directory.remove(name),
+            Self::S3(s3) => s3.remove(name),
         }
     }
 
@@ -94,6 +101,8 @@ impl Destination {
     pub fn sweep(&self) -> Result<usize, PlaceError> {
         match self {
             Self::Directory(directory) => directory.sweep(),
+            // What was not completed is not there.
+            Self::S3(_) => Ok(0),
         }
     }
 
@@ -101,6 +110,7 @@ impl Destination {
     pub fn describe(&self, name: &str) -> String {
         match self {
             Self::Directory(directory) => directory.path(name).display().to_string(),
+            Self::S3(s3) => s3.describe(name),
         }
     }
 
@@ -117,6 +127,7 @@ impl Destination {
 #[derive(Debug)]
 pub enum Upload {
     File(directory::Upload),
+    S3(Box<s3::Upload>),
 }
 
 impl Upload {
@@ -124,6 +135,7 @@ impl Upload {
     pub fn finish(self) -> Result<(), PlaceError> {
         match self {
             Self::File(upload) => upload.finish(),
+            Self::S3(upload) => upload.finish(),
         }
     }
 }
@@ -132,6 +144,7 @@ impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(upload) => upload.write(bytes),
+            Self::S3(upload) => upload.write(bytes),
         }
     }
 

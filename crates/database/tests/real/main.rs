@@ -14,3 +14,4 @@ mod crash;
 mod first_start;
 mod refused;
 mod stopping;
+mod storage;

@@ -9,12 +9,14 @@ use crate::name::ServerName;
 use crate::problem::Code;
 use crate::quantity::show_duration;
 use crate::resolve::environment::secret;
+use crate::resolve::monitoring::is_web_url;
 use crate::resolve::setting::{duration, span};
 use crate::source::Problems;
+use crate::spelling::Value;
 use crate::suggest::closest;
-use crate::target::backup::{BackupPlace, BackupTarget};
+use crate::target::backup::{BackupPlace, BackupTarget, S3Target};
 use crate::topology::{Backup, Server};
-use crate::written::backup::BackupSection;
+use crate::written::backup::{BackupSection, S3Section};
 
 /// As RDS and Cloud SQL have it.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -35,7 +37,13 @@ pub(super) fn resolve(
     servers: &[Server],
     problems: &mut Problems<'_>,
 ) -> Option<Backup> {
-    let to = place(section.to.as_ref()?, servers, problems);
+    let to = place(
+        section.to.as_ref()?,
+        section.s3.as_ref(),
+        at,
+        servers,
+        problems,
+    );
     let mut time = |key, written: Option<&At<String>>, default, bounds| {
         duration(key, written, default, bounds, problems)
     };
@@ -94,10 +102,21 @@ fn longer(key: &str, than: &str, limit: Duration, at: &Span, problems: &mut Prob
 
 fn place(
     At { value: to, span }: &At<String>,
+    s3: Option<&At<S3Section>>,
+    section: &Span,
     servers: &[Server],
     problems: &mut Problems<'_>,
 ) -> Option<BackupPlace> {
-    let example = "to = \"/mnt/backups/foobar\", or to = \"server:NAME\"";
+    if let Some(bucket) = to.strip_prefix("s3://") {
+        return storage(bucket, s3, span, section, problems).map(BackupPlace::S3);
+    }
+    if let Some(s3) = s3 {
+        let what = "[database.backup.s3] has no effect: `to` is not in a bucket";
+        let write = "to = \"s3://BUCKET/PREFIX\", or no [database.backup.s3]";
+        problems.add(Code::Conflict, &s3.span, what, write);
+    }
+    let example =
+        "to = \"/mnt/backups/foobar\", to = \"server:NAME\", or to = \"s3://BUCKET/PREFIX\"";
     if let Some(name) = to.strip_prefix("server:") {
         let known: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
         if known.contains(&name) {
@@ -115,7 +134,7 @@ fn place(
     let what = if to.is_empty() {
         "`to` is empty".to_owned()
     } else if to.contains("://") {
-        format!("`{to}` is no directory; backups are not sent to a URL in this version")
+        format!("`{to}` is nowhere backups are sent to")
     } else if to.chars().any(char::is_control) || to.starts_with('~') {
         format!("`{to}` is no directory that every process finds")
     } else {
@@ -123,4 +142,55 @@ fn place(
     };
     problems.add(Code::BadValue, span, what, example);
     None
+}
+
+fn storage(
+    path: &str,
+    s3: Option<&At<S3Section>>,
+    to: &Span,
+    section: &Span,
+    problems: &mut Problems<'_>,
+) -> Option<S3Target> {
+    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+    let prefix = prefix.trim_end_matches('/');
+    let plain = |text: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        text.chars().all(allowed) && !text.starts_with('/') && !text.contains("//")
+    };
+    let of_bucket = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(of_bucket) || !plain(prefix) {
+        let what = format!("`{path}` is no bucket and prefix");
+        problems.add(Code::BadValue, to, what, "to = \"s3://my-backups/foobar\"");
+        return None;
+    }
+    let Some(At { value: s3, .. }) = s3 else {
+        let what = "it is not said where the storage is";
+        let write = "[database.backup.s3]\n\
+                     endpoint = \"https://s3.eu-central-1.amazonaws.com\"\n\
+                     region = \"eu-central-1\"\n\
+                     access-key = { secret = \"s3-access-key\" }\n\
+                     secret-key = { secret = \"s3-secret-key\" }";
+        problems.add(Code::Missing, section, what, write);
+        return None;
+    };
+    let endpoint = s3.endpoint.as_ref()?;
+    if !is_web_url(&endpoint.value) {
+        let what = format!("`{}` is no web address", endpoint.value);
+        let write = "endpoint = \"https://s3.eu-central-1.amazonaws.com\"";
+        problems.add(Code::BadValue, &endpoint.span, what, write);
+    }
+    let mut name = |key: &str, written: Option<&At<Value>>| {
+        secret(key, &format!("s3-{key}"), written?, problems)
+    };
+    Some(S3Target {
+        endpoint: endpoint.value.clone(),
+        region: s3
+            .region
+            .as_ref()
+            .map_or_else(|| "us-east-1".to_owned(), |region| region.value.clone()),
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        access_key: name("access-key", s3.access_key.as_ref())?,
+        secret_key: name("secret-key", s3.secret_key.as_ref())?,
+    })
 }

@@ -45,4 +45,18 @@ pub enum BackupPlace {
     Directory(PathBuf),
     /// In the state directory of that server.
     Server(ServerName),
+    S3(S3Target),
+}
+
+/// A bucket; the keys are names of secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Target {
+    pub endpoint: String,
+    pub region: String,
+    pub bucket: String,
+    /// Empty: none.
+    pub prefix: String,
+    pub access_key: String,
+    pub secret_key: String,
 }

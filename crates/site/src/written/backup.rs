@@ -10,7 +10,8 @@ use crate::spelling::Value;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BackupSection {
     /// Where backups are kept: a directory, relative to the site file or absolute (a disk of its own, a
-    /// mounted share), or `server:NAME` for a directory that Mainstay keeps on another server of the site.
+    /// mounted share), `server:NAME` for a directory that Mainstay keeps on another server of the site, or
+    /// `s3://BUCKET/PREFIX` for storage that speaks S3 (then `[database.backup.s3]` says where it is).
     #[schemars(required, extend("examples" = ["/mnt/backups/foobar"]))]
     pub to: Option<At<String>>,
     /// Between two full backups. Default `"1d"`.
@@ -35,4 +36,23 @@ pub struct BackupSection {
     /// made when there is none; a copy of it must be kept where the site is not. Default: not encrypted.
     #[schemars(extend("examples" = [{"secret": "backup-key"}]))]
     pub key: Option<At<Value>>,
+    /// The storage of `to = "s3://…"`.
+    pub s3: Option<At<S3Section>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct S3Section {
+    /// Where it answers.
+    #[schemars(required, extend("examples" = ["https://s3.eu-central-1.amazonaws.com"]))]
+    pub endpoint: Option<At<String>>,
+    /// The region requests are signed for. Default `"us-east-1"`, which most others than AWS take.
+    #[schemars(extend("examples" = ["eu-central-1"]))]
+    pub region: Option<At<String>>,
+    /// Name of the secret with the id of the access key.
+    #[schemars(required, extend("examples" = [{"secret": "s3-access-key"}]))]
+    pub access_key: Option<At<Value>>,
+    /// Name of the secret with the access key's secret half.
+    #[schemars(required, extend("examples" = [{"secret": "s3-secret-key"}]))]
+    pub secret_key: Option<At<Value>>,
 }
