@@ -26,8 +26,8 @@ use crate::bed::{Bed, run};
 const LONG: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(365 * 86400);
 
-struct Site {
-    bed: Bed,
+pub(crate) struct Site {
+    pub(crate) bed: Bed,
     primary: Keeper,
     replica: Keeper,
     key: Option<Key>,
@@ -35,7 +35,7 @@ struct Site {
 }
 
 impl Site {
-    async fn new(key: Option<Key>) -> Self {
+    pub(crate) async fn new(key: Option<Key>) -> Self {
         let bed = Bed::new();
         let (primary, replica) = bed.pair().await;
         bed.seed().await;
@@ -48,7 +48,7 @@ impl Site {
         }
     }
 
-    fn place(&self) -> PathBuf {
+    pub(crate) fn place(&self) -> PathBuf {
         self.bed.dir.path().join("backups")
     }
 
@@ -56,7 +56,7 @@ impl Site {
         Destination::Directory(Directory::new(self.place()))
     }
 
-    fn parts(&self) -> backup::Parts {
+    pub(crate) fn parts(&self) -> backup::Parts {
         let parts = self.bed.parts("db-1");
         backup::Parts {
             site: parts.site,
@@ -97,7 +97,7 @@ impl Site {
         }
     }
 
-    fn catalog(&self) -> Catalog {
+    pub(crate) fn catalog(&self) -> Catalog {
         let mut shelf = Shelf::new(self.destination(), "foobar".to_owned());
         let inventory = shelf.load().unwrap();
         assert_eq!(inventory.unreadable, Vec::<String>::new());
@@ -155,7 +155,7 @@ impl Site {
         answers
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.bed.stop([self.replica, self.primary]).await;
     }
 }
@@ -176,7 +176,7 @@ async fn sum(connection: &mut Connection) -> String {
 }
 
 /// Waits for what a condition gives.
-async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {

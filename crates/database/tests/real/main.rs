@@ -15,3 +15,4 @@ mod first_start;
 mod refused;
 mod stopping;
 mod storage;
+mod unfinished;
