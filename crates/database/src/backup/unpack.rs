@@ -78,8 +78,17 @@ async fn extract(
     let mut tool = tool::start(&bench.spawner, &program, args, &bench.log, streams)
         .await
         .map_err(failed)?;
-    let fetched = fetched(destination, &manifest.data, key, to).await?;
-    match fetched {
+    let fetching = fetched(destination, &manifest.data, key, to);
+    tokio::pin!(fetching);
+    let fetched = tokio::select! {
+        fetched = &mut fetching => fetched,
+        () = bench.cancel.told() => {
+            // Its pipe breaks, and so the thread ends.
+            tool.stop().await;
+            (&mut fetching).await
+        }
+    };
+    match fetched? {
         Ok(()) => tool.finish(&mut bench.cancel).await.map_err(failed),
         // It went first, and says why: a full disk, usually.
         Err(ShelfError::Object {
