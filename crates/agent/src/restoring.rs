@@ -1,6 +1,8 @@
 //! Backups listed and restored by a person: works with the site running, stopped, or lost but for its
 //! site file, the destination and the key.
 
+mod in_place;
+
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,12 @@ use database::backup::catalog::Catalog;
 use database::backup::key::Key;
 use database::backup::moment::Moment;
 use database::backup::point_in_time::{self, Plan, Until, Wanted};
-use database::backup::record::{self, HistoryRecord};
+use database::backup::record;
 use database::backup::restore::{self, Job, Restored};
 use database::backup::shelf::{Inventory, Shelf};
 use database::backup::take::Bench;
 use database::engine::tool::Cancel;
-use database::record::{Identity, StateRecord};
+use database::record::StateRecord;
 use process::spawn::Spawner;
 use site::target::backup::BackupTarget;
 use site::target::{MemberTarget, Target};
@@ -152,7 +154,8 @@ pub async fn restore(of: &Of, options: Options) -> Result<Done, UpError> {
             let data = state.root.join("database");
             let into = data.join(format!("{}.restored", primary.name));
             let restored = build(of, &secrets, job(primary.clone(), into)).await?;
-            let aside = replace(&cluster, &target.site, &data, &primary, &all, &restored).await?;
+            let aside =
+                in_place::replace(&cluster, &target.site, &data, &primary, &all, &restored).await?;
             Ok(Done {
                 restored: Restored {
                     data_dir: data.join(primary.name.as_str()),
@@ -264,96 +267,4 @@ async fn build(of: &Of, secrets: &Secrets, job: Job) -> Result<Restored, UpError
         }
     }
     restored.map_err(|e| UpError::new(e.to_string(), "the live data was not touched"))
-}
-
-/// Puts the restored data in the place of every member's: a replica begins where it stands. What is
-/// written from now on is another history: said first, so that no log of it is taken for one of the old.
-async fn replace(
-    cluster: &Cluster,
-    site: &str,
-    data: &Path,
-    primary: &MemberTarget,
-    members: &[MemberTarget],
-    restored: &Restored,
-) -> Result<Vec<PathBuf>, UpError> {
-    let identity = |member: &MemberTarget, start_from| Identity {
-        format: database::record::FORMAT,
-        site: site.to_owned(),
-        member: member.name.clone(),
-        server_id: member.server_id,
-        obeyed: None,
-        start_from,
-    };
-    let fresh = |member: &MemberTarget| data.join(format!("{}.restored", member.name));
-    for member in members.iter().filter(|member| member.name != primary.name) {
-        let copy = fresh(member);
-        copy_dir(&restored.data_dir, &copy)?;
-        let begins = Some(restored.position.to_string());
-        database::engine::identity::write(&copy, &identity(member, begins))
-            .map_err(|e| failed(&e))?;
-    }
-    database::engine::identity::write(&restored.data_dir, &identity(primary, None))
-        .map_err(|e| failed(&e))?;
-    next_history(cluster).await?;
-    let mut aside = Vec::new();
-    for member in members {
-        let live = data.join(member.name.as_str());
-        if live.exists() {
-            let to = free(data, member);
-            std::fs::rename(&live, &to).map_err(io_failed(&live))?;
-            aside.push(to);
-        }
-        let fresh = fresh(member);
-        database::engine::create::rename(&fresh, &live).map_err(|e| failed(&e))?;
-    }
-    Ok(aside)
-}
-
-async fn next_history(cluster: &Cluster) -> Result<(), UpError> {
-    let before = cluster
-        .get(keys::DATABASE_HISTORY)
-        .await
-        .map_err(|e| failed(&e))?;
-    let record = HistoryRecord {
-        format: record::FORMAT,
-        history: database::backup::keeper::history(cluster)
-            .await
-            .saturating_add(1),
-    };
-    let value = serde_json::to_string(&record).map_err(|e| failed(&e))?;
-    let version = before.map(|entry| entry.version);
-    let put = cluster.put_if(keys::DATABASE_HISTORY, version, value).await;
-    put.map(drop).map_err(|e| failed(&e))
-}
-
-/// `db-1.before-restore-1`, and so on.
-fn free(data: &Path, member: &MemberTarget) -> PathBuf {
-    let mut number = 1_u32;
-    loop {
-        let path = data.join(format!("{}.before-restore-{number}", member.name));
-        if !path.exists() {
-            return path;
-        }
-        number = number.saturating_add(1);
-    }
-}
-
-/// As a rebuild leaves a replica: all but the binary logs, which are the primary's own.
-fn copy_dir(from: &Path, to: &Path) -> Result<(), UpError> {
-    database::engine::create::make_empty(to).map_err(|e| failed(&e))?;
-    for entry in std::fs::read_dir(from).map_err(io_failed(from))? {
-        let entry = entry.map_err(io_failed(from))?;
-        let (source, copy) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(io_failed(&source))?;
-        if entry.file_name().as_encoded_bytes().starts_with(b"bin.") {
-            continue;
-        }
-        match kind.is_dir() {
-            true => copy_dir(&source, &copy)?,
-            false => std::fs::copy(&source, &copy)
-                .map(drop)
-                .map_err(io_failed(&source))?,
-        }
-    }
-    Ok(())
 }

@@ -90,12 +90,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         into: into.into(),
     };
     let restored = restore::restore(&mut bench, &job).await?;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     println!(
-        "{{\"backup_s\": {:.3}, \"restore_s\": {:.3}, \"plain_bytes\": {}, \"bytes\": {}}}",
+        "{{\"backup_s\": {:.3}, \"restore_s\": {:.3}, \"plain_bytes\": {}, \"bytes\": {}, \
+         \"peak\": \"{}\"}}",
         took.as_secs_f64(),
         restored.took.as_secs_f64(),
         manifest.data.plain_bytes,
-        manifest.data.bytes
+        manifest.data.bytes,
+        peak.unwrap_or_default().trim()
     );
     Ok(())
 }

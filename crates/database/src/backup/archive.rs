@@ -17,7 +17,7 @@ use super::destination::{Destination, PlaceError};
 use super::key::Key;
 use super::moment::Moment;
 use super::record::{FORMAT, Kind, LogRecord};
-use super::seal::Sealer;
+use super::seal::{self, Sealer};
 use crate::engine::admin::{Admin, AdminError, CHANGE, LOOK};
 use crate::record::MemberRecord;
 
@@ -222,7 +222,7 @@ fn copy(
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         let mut sealer = Sealer::new(upload, key)?;
-        io::copy(&mut from, &mut sealer)?;
+        seal::pump(&mut from, &mut sealer)?;
         sealer.flush()?;
         let (upload, stored) = sealer.finish(name)?;
         Ok((upload, stored, closed.as_secs()))

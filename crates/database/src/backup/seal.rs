@@ -2,10 +2,11 @@
 //!
 //! Bounded memory: zstd's window (8 MB at level 3) and one chunk of age (64 KiB), whatever the size.
 
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use age::stream::StreamWriter;
+use nix::fcntl::{FcntlArg, fcntl};
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
@@ -13,6 +14,33 @@ use super::record::Stored;
 
 /// zstd's own default: the database's pages shrink to a third, at some 300 MB/s.
 const LEVEL: i32 = 3;
+
+/// Bytes moved at once: what a pipe is made to hold.
+const BUFFER: usize = 1 << 20;
+
+/// A pipe between a tool and a thread of ours, as large as anybody may have one (fcntl(2),
+/// `/proc/sys/fs/pipe-max-size`): with the usual 64 KiB the two wait for each other all the time.
+pub(super) fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (from, to) = io::pipe()?;
+    let size = i32::try_from(BUFFER).unwrap_or(i32::MAX);
+    if let Err(e) = fcntl(&to, FcntlArg::F_SETPIPE_SZ(size)) {
+        tracing::debug!("a pipe stays small: {e}");
+    }
+    Ok((from, to))
+}
+
+/// All of a stream; by `std::io::copy` it would go in pieces of 8 KiB.
+pub(super) fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(buffer.get(..read).unwrap_or_default())?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
 
 /// Takes in a stream, gives out what is stored.
 pub(super) struct Sealer<W: Write> {
@@ -42,8 +70,11 @@ impl<W: Write> Sealer<W> {
                 Layer::Age(encryptor.wrap_output(counted)?)
             }
         };
+        let mut zstd = zstd::Encoder::new(layer, LEVEL)?;
+        // On a thread of its own, so that reading the pipe and writing go on meanwhile.
+        zstd.multithread(1)?;
         Ok(Self {
-            zstd: zstd::Encoder::new(layer, LEVEL)?,
+            zstd,
             plain: 0,
             recipient: key.map(Key::public),
         })
@@ -211,7 +242,7 @@ fn decrypt<R: Read>(from: R, key: &Key) -> Result<impl Read, UnsealError> {
 }
 
 fn copy(mut from: impl Read, to: &mut impl Write) -> Result<(), UnsealError> {
-    let mut buffer = vec![0; 128 << 10];
+    let mut buffer = vec![0; BUFFER];
     loop {
         let read = match from.read(&mut buffer) {
             Ok(0) => return Ok(()),

@@ -4,18 +4,9 @@ use std::time::Duration;
 
 use crate::report::{MemberReport, MemberState, Role};
 
-/// Why a member is copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The most current replica: the primary's disk and memory are left alone.
-    Replica,
-    /// No replica is current enough.
-    Primary,
-}
-
 /// The members that can be copied now, the best first: replicas by lag, then the primary. How busy they
 /// are is not known; the most current replica is usually the least busy.
-pub(super) fn sources(members: &[MemberReport], max_lag: Duration) -> Vec<(&MemberReport, Why)> {
+pub(super) fn sources(members: &[MemberReport], max_lag: Duration) -> Vec<&MemberReport> {
     let limit = u64::try_from(max_lag.as_millis()).unwrap_or(u64::MAX);
     let running = |member: &&MemberReport| member.state == MemberState::Running;
     let mut replicas: Vec<&MemberReport> = members
@@ -28,11 +19,9 @@ pub(super) fn sources(members: &[MemberReport], max_lag: Duration) -> Vec<(&Memb
         .iter()
         .filter(running)
         .filter(|m| m.role == Role::Primary);
+    // The primary's disk and memory are left alone where that is possible.
+    replicas.extend(primary);
     replicas
-        .into_iter()
-        .map(|member| (member, Why::Replica))
-        .chain(primary.map(|member| (member, Why::Primary)))
-        .collect()
 }
 
 #[cfg(test)]
@@ -61,8 +50,7 @@ mod tests {
             member("db-6", Role::Unknown, None),
         ];
         let found = sources(&members, Duration::from_secs(5));
-        let names: Vec<&str> = found.iter().map(|(m, _)| m.name.as_str()).collect();
+        let names: Vec<&str> = found.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names, ["db-3", "db-2", "db-1"]);
-        assert_eq!(found.last().unwrap().1, Why::Primary);
     }
 }

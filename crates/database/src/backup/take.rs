@@ -15,7 +15,7 @@ use super::key::Key;
 use super::lineage;
 use super::moment::Moment;
 use super::record::{FORMAT, Kind, Manifest, Stored};
-use super::seal::Sealer;
+use super::seal::{self, Sealer};
 use super::tool_record::{self, ToolRecord};
 use crate::engine::create::{self, CreateError, joined};
 use crate::engine::login::Login;
@@ -177,7 +177,7 @@ async fn stream(
     name: &str,
     member: &MemberName,
 ) -> Result<(Upload, Stored), TakeError> {
-    let (from, to) = io::pipe().map_err(io_error("making a pipe"))?;
+    let (from, to) = seal::pipe().map_err(io_error("making a pipe"))?;
     let streams = Streams {
         stdin: None,
         stdout: Some(to.into()),
@@ -223,7 +223,7 @@ fn store(
     let upload = destination.create(name)?;
     let write = || {
         let mut sealer = Sealer::new(upload, key)?;
-        io::copy(&mut from, &mut sealer)?;
+        seal::pump(&mut from, &mut sealer)?;
         sealer.flush()?;
         sealer.finish(name)
     };

@@ -65,7 +65,7 @@ async fn extract(
 ) -> Result<(), UnpackError> {
     let program = bench.programs.find(Program::Unpack)?;
     create::make_empty(dir)?;
-    let (from, to) = io::pipe().map_err(UnpackError::Pipe)?;
+    let (from, to) = super::seal::pipe().map_err(UnpackError::Pipe)?;
     let args: Vec<OsString> = vec!["-x".into(), "-C".into(), dir.into()];
     let streams = Streams {
         stdin: Some(from.into()),

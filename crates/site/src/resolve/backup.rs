@@ -182,6 +182,8 @@ fn storage(
     let mut name = |key: &str, written: Option<&At<Value>>| {
         secret(key, &format!("s3-{key}"), written?, problems)
     };
+    let access_key = name("access-key", s3.access_key.as_ref());
+    let secret_key = name("secret-key", s3.secret_key.as_ref());
     Some(S3Target {
         endpoint: endpoint.value.clone(),
         region: s3
@@ -190,7 +192,7 @@ fn storage(
             .map_or_else(|| "us-east-1".to_owned(), |region| region.value.clone()),
         bucket: bucket.to_owned(),
         prefix: prefix.to_owned(),
-        access_key: name("access-key", s3.access_key.as_ref())?,
-        secret_key: name("secret-key", s3.secret_key.as_ref())?,
+        access_key: access_key?,
+        secret_key: secret_key?,
     })
 }
