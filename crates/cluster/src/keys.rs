@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 /// Every key there is.
-pub const ALL: [Key; 6] = [
+pub const ALL: [Key; 7] = [
     Key {
         path: DATABASE_STATE,
         holds: "who is primary, in which generation",
@@ -26,6 +26,12 @@ pub const ALL: [Key; 6] = [
         path: "database/members/NAME",
         holds: "what a database member is now, and how it is reached on its machine",
         writer: "the keeper of member NAME",
+        guard: "the version before",
+    },
+    Key {
+        path: DATABASE_HISTORY,
+        holds: "which course of the data this is: it grows when a restored state takes its place",
+        writer: "`mainstay db restore --in-place`",
         guard: "the version before",
     },
     Key {
@@ -57,6 +63,7 @@ pub const ALL: [Key; 6] = [
 pub const DATABASE_STATE: &str = "database/state";
 /// Prefix of all members' reports.
 pub const DATABASE_MEMBERS: &str = "database/members/";
+pub const DATABASE_HISTORY: &str = "database/history";
 pub const APP_RELEASE: &str = "app/release";
 pub const SITE_NETWORK: &str = "site/network";
 pub const BALANCER_ENDPOINTS: &str = "balancer/endpoints";
@@ -80,6 +87,7 @@ mod tests {
         let made = [
             DATABASE_STATE.to_owned(),
             database_member(&MemberName::new("NAME")),
+            DATABASE_HISTORY.to_owned(),
             APP_RELEASE.to_owned(),
             app_migrated("HASH"),
             SITE_NETWORK.to_owned(),
