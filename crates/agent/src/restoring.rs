@@ -154,8 +154,16 @@ pub async fn restore(of: &Of, options: Options) -> Result<Done, UpError> {
             let data = state.root.join("database");
             let into = data.join(format!("{}.restored", primary.name));
             let restored = build(of, &secrets, job(primary.clone(), into)).await?;
-            let aside =
-                in_place::replace(&cluster, &target.site, &data, &primary, &all, &restored).await?;
+            let aside = in_place::replace(
+                &cluster,
+                &inventory.catalog,
+                &target.site,
+                &data,
+                &primary,
+                &all,
+                &restored,
+            )
+            .await?;
             Ok(Done {
                 restored: Restored {
                     data_dir: data.join(primary.name.as_str()),

@@ -31,8 +31,8 @@ pub const ALL: [Key; 7] = [
     Key {
         path: DATABASE_HISTORY,
         holds: "which course of the data this is: it grows when a restored state takes its place",
-        writer: "`mainstay db restore --in-place`",
-        guard: "the version before",
+        writer: "the keeper of backups, once; `mainstay db restore --in-place`",
+        guard: "created if absent; later the version before",
     },
     Key {
         path: APP_RELEASE,

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use cluster::{Cluster, keys};
-use database::backup::record::{self, HistoryRecord};
+use cluster::Cluster;
+use database::backup::catalog::Catalog;
 use database::backup::restore::Restored;
 use database::record::Identity;
 use site::target::MemberTarget;
@@ -15,6 +15,7 @@ use crate::up_error::UpError;
 /// written from now on is another history: said first, so that no log of it is taken for one of the old.
 pub(super) async fn replace(
     cluster: &Cluster,
+    catalog: &Catalog,
     site: &str,
     data: &Path,
     primary: &MemberTarget,
@@ -39,7 +40,8 @@ pub(super) async fn replace(
     }
     database::engine::identity::write(&restored.data_dir, &identity(primary, None))
         .map_err(|e| failed(&e))?;
-    next_history(cluster).await?;
+    let begun = database::backup::keeper::begin_history(cluster, catalog).await;
+    begun.map_err(|e| UpError::new(e, ""))?;
     let mut aside = Vec::new();
     for member in members {
         let live = data.join(member.name.as_str());
@@ -52,23 +54,6 @@ pub(super) async fn replace(
         database::engine::create::rename(&fresh, &live).map_err(|e| failed(&e))?;
     }
     Ok(aside)
-}
-
-async fn next_history(cluster: &Cluster) -> Result<(), UpError> {
-    let before = cluster
-        .get(keys::DATABASE_HISTORY)
-        .await
-        .map_err(|e| failed(&e))?;
-    let record = HistoryRecord {
-        format: record::FORMAT,
-        history: database::backup::keeper::history(cluster)
-            .await
-            .saturating_add(1),
-    };
-    let value = serde_json::to_string(&record).map_err(|e| failed(&e))?;
-    let version = before.map(|entry| entry.version);
-    let put = cluster.put_if(keys::DATABASE_HISTORY, version, value).await;
-    put.map(drop).map_err(|e| failed(&e))
 }
 
 /// `db-1.before-restore-1`, and so on.

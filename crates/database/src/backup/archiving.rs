@@ -91,7 +91,12 @@ async fn pass(
         // There is none now: there is nothing to archive, and others say so.
         return (shelf, Ok(()));
     };
-    let history = history(&parts.cluster).await;
+    let history = match history(&parts.cluster).await {
+        Ok(Some(history)) => history,
+        // Nothing was backed up yet.
+        Ok(None) => return (shelf, Ok(())),
+        Err(e) => return (shelf, Err(e)),
+    };
     let mut is_closed = false;
     loop {
         let loaded = blocking(shelf, Shelf::load).await;

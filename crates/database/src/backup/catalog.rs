@@ -81,6 +81,12 @@ impl Catalog {
         self.backups.iter().filter(of)
     }
 
+    /// `None`: there is nothing here.
+    pub fn last_history(&self) -> Option<u64> {
+        let backups = self.backups.iter().map(|backup| backup.manifest.history);
+        backups.chain(self.logs.iter().map(|log| log.history)).max()
+    }
+
     /// The furthest position that was archived in one history.
     pub fn archived(&self, history: u64) -> Position {
         let mut position = Position::default();

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use self::actor::Actor;
 use super::archiving;
+use super::catalog::Catalog;
 use super::destination::Destination;
 use super::key::Key;
 use super::record::{HistoryRecord, Kind, Manifest, Verification};
@@ -179,10 +180,30 @@ pub(super) async fn member_record(
     (record.format == FORMAT && record.socket.exists()).then_some(record)
 }
 
-/// Which course of the data this is; the first one when nobody has ever restored in place.
-pub async fn history(cluster: &Cluster) -> u64 {
-    let entry = cluster.get(keys::DATABASE_HISTORY).await.ok().flatten();
-    entry
-        .and_then(|entry| serde_json::from_str::<HistoryRecord>(&entry.value).ok())
-        .map_or(FIRST_HISTORY, |record| record.history)
+/// Which course of the data this is; `None` before anybody has said so.
+pub async fn history(cluster: &Cluster) -> Result<Option<u64>, String> {
+    let entry = cluster.get(keys::DATABASE_HISTORY).await;
+    let Some(entry) = entry.map_err(|e| e.to_string())? else {
+        return Ok(None);
+    };
+    serde_json::from_str::<HistoryRecord>(&entry.value)
+        .map(|record| Some(record.history))
+        .map_err(|e| format!("{}: {e}", keys::DATABASE_HISTORY))
+}
+
+/// From now on it is another course than any at the destination: data made new, or a restored state in the
+/// place of the live one.
+pub async fn begin_history(cluster: &Cluster, catalog: &Catalog) -> Result<u64, String> {
+    let before = cluster.get(keys::DATABASE_HISTORY).await;
+    let before = before.map_err(|e| e.to_string())?;
+    let latest = history(cluster).await?.max(catalog.last_history());
+    let history = latest.map_or(FIRST_HISTORY, |latest| latest.saturating_add(1));
+    let record = HistoryRecord {
+        format: super::record::FORMAT,
+        history,
+    };
+    let value = serde_json::to_string(&record).map_err(|e| e.to_string())?;
+    let version = before.map(|entry| entry.version);
+    let put = cluster.put_if(keys::DATABASE_HISTORY, version, value).await;
+    put.map(|_| history).map_err(|e| e.to_string())
 }

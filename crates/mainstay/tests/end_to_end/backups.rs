@@ -135,7 +135,39 @@ fn a_site_is_backed_up_and_brought_back() {
     });
     let page = site.ok(&["db", "backups"]);
     assert!(page.contains("VERIFIED") && page.contains(&first), "{page}");
+    wait("the last row is archived", || {
+        let backups = json(&site);
+        let has = |log: &Value| {
+            log["history"] == 2 && number(log["after"].as_str().unwrap()) >= number(&next)
+        };
+        backups["logs"].as_array()?.iter().any(has).then_some(())
+    });
     site.down();
     let listed = site.ok(&["db", "backups"]);
     assert!(listed.contains(&first), "also when nothing runs: {listed}");
+
+    // The machine is gone, but for the backups; of the key there was a copy.
+    let state = site.path().join(".mainstay");
+    let kept = site.path().join("kept");
+    std::fs::rename(state.join("servers"), &kept).unwrap();
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    std::fs::rename(&kept, state.join("servers")).unwrap();
+    let everything = ["db", "restore", "--in-place", "--confirm", "foobar"];
+    let (_, said) = site.fails(&everything);
+    assert!(said.contains("put your copy of it into"), "{said}");
+    let secret = state.join("secrets/backup-key");
+    std::fs::write(&secret, key).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&secret, private).unwrap();
+    site.ok(&everything);
+    site.up_again();
+    site.wait_until_serving();
+    let count = sql(&site, "SELECT COUNT(*) FROM foobar.ledger");
+    assert_eq!(count.unwrap(), "3", "all that was archived");
+    wait("a backup of the third history", || {
+        let backups = json(&site);
+        let last = backups["backups"].as_array()?.last()?.clone();
+        (last["backup"]["history"] == 3).then_some(())
+    });
 }

@@ -15,7 +15,9 @@ use super::super::shelf::{Shelf, ShelfError};
 use super::super::take::{self, Bench};
 use super::super::verify::{self, Trial};
 use super::super::{lineage, retention, source};
-use super::{Answer, FIRST_HISTORY, Order, Parts, admin, history, member_record, tell};
+use super::{
+    Answer, FIRST_HISTORY, Order, Parts, admin, begin_history, history, member_record, tell,
+};
 use crate::engine::create;
 use crate::engine::tool::Cancel;
 use crate::record::MemberRecord;
@@ -251,7 +253,6 @@ impl Actor {
 
     /// Whether the catalog is known.
     async fn reload(&mut self) -> bool {
-        self.history = history(&self.parts.cluster).await;
         let Some(inventory) = self.on_the_shelf(Shelf::load).await else {
             return false;
         };
@@ -259,6 +260,19 @@ impl Actor {
             tracing::warn!("{unreadable}");
         }
         self.catalog = inventory.catalog;
+        let known = match history(&self.parts.cluster).await {
+            // A site made new, perhaps at a place where an older one's backups are.
+            Ok(None) => begin_history(&self.parts.cluster, &self.catalog).await,
+            Ok(Some(history)) => Ok(history),
+            Err(why) => Err(why),
+        };
+        match known {
+            Ok(history) => self.history = history,
+            Err(why) => {
+                self.failed(why);
+                return false;
+            }
+        }
         let (catalog, history) = (&self.catalog, self.history);
         self.report.send_if_modified(|report| {
             let before = report.clone();
