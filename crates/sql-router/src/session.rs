@@ -293,6 +293,11 @@ impl Session {
             Command::StmtReset => self.reset_statement().await,
             Command::StmtClose => self.close_statement().await,
             Command::Quit => Ok(Flow::End),
+            // Whether the transaction is still open, only the primary knows: DDL that fails ends it, and its
+            // error does not say so.
+            Command::Ping if self.state.in_transaction() => {
+                self.pass_to_primary(Expect::Results).await
+            }
             Command::Ping => self.reply_ok().await,
             Command::InitDb => self.pass_to_primary(Expect::Results).await,
             Command::FieldList => self.pass_to_primary(Expect::Rows).await,
