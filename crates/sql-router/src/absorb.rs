@@ -35,6 +35,14 @@ const PINNING: &[&str] = &[
     "sql_auto_is_null",
 ];
 
+/// Settings that decide what a string in a statement is.
+const READS_TEXT: &[&str] = &[
+    "character_set_client",
+    "character_set_connection",
+    "collation_connection",
+    "sql_mode",
+];
+
 /// An OK of the primary, to a statement of `class` (none: to a command without text).
 /// `has`: what the connection it came over has, kept in step.
 pub(crate) fn ok(
@@ -53,15 +61,6 @@ pub(crate) fn ok(
     let charset_before = packet
         .changes()
         .any(|change| is_variable(&change, b"character_set_connection"));
-    // The collation and the reading of user variables that are strings stay as they were.
-    let rereads = packet.changes().any(|change| {
-        ["character_set_client", "collation_connection", "sql_mode"]
-            .iter()
-            .any(|name| is_variable(&change, name.as_bytes()))
-    });
-    if (charset_before || rereads) && !passing && state.settings.has_user_text() {
-        state.pins = state.pins.with(Pins::USER_VARIABLE);
-    }
     if charset_before && !passing {
         // Setting the character set sets the collation to its default, without a report.
         state.settings.variables.remove("collation_connection");
@@ -123,13 +122,11 @@ pub(crate) fn sent(state: &mut SessionState, class: &Class, follows: bool) {
         false => class.pins,
     };
     state.pins = state.pins.with(pins);
-    if class.unreported && state.settings.has_user_text() {
-        state.pins = state.pins.with(Pins::USER_VARIABLE);
-    }
     if !matches!(class.because, Reason::PlainRead | Reason::Transaction) {
         state.insert_id = InsertId::Unknown;
     }
     if class.unreported {
+        state.text_is_read_anew();
         state.unseen = state.unseen.max(Unseen::Setting);
         state.recollated = true;
     }
@@ -204,6 +201,9 @@ fn variable(
         && !NOT_CARRIED.contains(&name.as_str())
         && !name.starts_with("session_track_")
     {
+        if READS_TEXT.contains(&name.as_str()) {
+            state.text_is_read_anew();
+        }
         has.variables.insert(name.clone(), value.clone());
         state.settings.variables.insert(name, value);
     }

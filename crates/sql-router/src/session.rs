@@ -5,6 +5,7 @@
 
 mod account;
 mod last;
+mod long_data;
 mod parting;
 mod position;
 mod prepared;

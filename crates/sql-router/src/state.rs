@@ -41,9 +41,9 @@ impl Settings {
         fits
     }
 
-    /// A user variable is a string, which has the collation, and is read by the SQL mode, that was in force when
+    /// A user variable is a string, which has the collation, and was read by the SQL mode, that were in force when
     /// it was set.
-    pub(crate) fn has_user_text(&self) -> bool {
+    fn has_user_text(&self) -> bool {
         self.user.values().any(|literal| literal.starts_with('\''))
     }
 }
@@ -186,6 +186,14 @@ impl SessionState {
     /// session may ask for is `insert_id` then, and no more.
     pub(crate) fn parts_easily(&self) -> bool {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
+    }
+
+    /// Something changed that decides what a string is. User variables that are strings stay what they were, so
+    /// they cannot be set again elsewhere.
+    pub(crate) fn text_is_read_anew(&mut self) {
+        if self.settings.has_user_text() {
+            self.pins = self.pins.with(Pins::USER_VARIABLE);
+        }
     }
 
     /// It has read from this replica, which need not be copied each time.

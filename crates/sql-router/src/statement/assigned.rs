@@ -15,10 +15,13 @@ pub(crate) struct Assigned {
     pub(crate) literal: String,
 }
 
+/// Longer texts set more than is carried along.
+const LONGEST: usize = 8 << 10;
+
 /// What `text` sets, if it sets nothing but user variables, and each to a plain value.
 pub(crate) fn assigned(text: &[u8]) -> Option<Vec<Assigned>> {
     // How a `\` is read depends on the SQL mode; how a letter, on the character set.
-    if !text.is_ascii() || text.contains(&b'\\') {
+    if text.len() > LONGEST || !text.is_ascii() || text.contains(&b'\\') {
         return None;
     }
     let mut lexer = Lexer::new(text, true);
@@ -151,6 +154,13 @@ mod tests {
         ] {
             assert_eq!(of(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_not_read() {
+        let many = format!("SET {}@a = 1", "@a = 1, ".repeat(LONGEST / 8));
+        assert_eq!(of(&many), None);
+        assert!(of("SET @a = 1, @a = 1").is_some());
     }
 
     proptest! {
