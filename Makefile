@@ -34,6 +34,11 @@ clients: packages ## clients of npm through the SQL router (those of Debian are 
 	npm install --silent --no-fund --no-audit --prefix $(CARGO_TARGET_DIR)/tmp/npm mysql2@3
 	cargo nextest run -p sql-router --test clients --run-ignored all
 
+storage: packages ## backups to a server that speaks S3 (moto, from PyPI)
+	python3 -m venv $(CARGO_TARGET_DIR)/tmp/moto
+	$(CARGO_TARGET_DIR)/tmp/moto/bin/pip install --quiet 'moto[s3,server]==5.*'
+	cargo nextest run -p database --test real --run-ignored only storage
+
 bench: packages ## measure beside the peers (bench/run says what it needs)
 	cargo build --release -p mainstay -p foobar --bins --examples
 	bench/run $(or $(ARGS),path)
@@ -42,4 +47,4 @@ docs:       ## write docs/reference anew from the code
 	cargo build -p mainstay
 	UPDATE_REFERENCE=1 cargo test -p mainstay --test reference --test conformance
 
-.PHONY: help up down test check packages example bench docs fuzz clients
+.PHONY: help up down test check packages example bench docs fuzz clients storage

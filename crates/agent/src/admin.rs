@@ -25,6 +25,7 @@ use telemetry::{Event, Severity};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 
+use crate::backup_side;
 use crate::balancer_side::Balancers;
 use crate::known::Known;
 use crate::local::Running;
@@ -82,6 +83,7 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         .route("/explain", post(explain))
         .route("/sql/statistics", post(sql_statistics))
         .route("/sql/route", post(sql_route))
+        .route("/database/backup", post(backup))
         .route("/reload", post(reload))
         .route("/upgrade", post(upgrade))
         .with_state(admin);
@@ -91,12 +93,14 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         }
     });
     let mut page = Some(page);
+    let mut is_first = true;
     for listeners in &running.listeners {
         let listener = listeners.admin.try_clone().and_then(TcpListener::from_std);
         let listener = listener.map_err(|e| failed("the admin address".to_owned(), e))?;
         let of = Of {
             server: listeners.server.clone(),
             known: Arc::clone(&running.known),
+            is_first: std::mem::take(&mut is_first),
         };
         let routes = Router::new()
             .route("/metrics", get(server_metrics))
@@ -220,6 +224,14 @@ async fn sql_route(
     Ok(Json(sql_side::route(&admin.known, question).await?))
 }
 
+/// Answers when it is done.
+async fn backup(
+    State(admin): State<Admin>,
+    Json(wanted): Json<backup_side::Wanted>,
+) -> Result<Json<serde_json::Value>, Refused> {
+    Ok(Json(backup_side::order(&admin.known, wanted).await?))
+}
+
 /// The body is the text of the site file.
 async fn reload(State(admin): State<Admin>, text: String) -> Result<Json<Vec<String>>, Refused> {
     let site = site::load(&text, "site.toml").map_err(|problems| {
@@ -249,6 +261,8 @@ async fn upgrade(
 struct Of {
     server: ServerName,
     known: Arc<Known>,
+    /// It has what belongs to the whole site.
+    is_first: bool,
 }
 
 /// Every process of the server, as one exposition.
@@ -343,6 +357,9 @@ fn own(of: &Of) -> String {
             let seconds = std::time::Duration::from_millis(lag).as_secs_f64();
             text.sample("mainstay_database_lag_seconds", &labels, seconds);
         }
+    }
+    if of.is_first {
+        backup_side::metrics(&of.known, &mut text);
     }
     text.into_text()
 }

@@ -349,6 +349,9 @@ fn different(now: &Target, wanted: &Target) -> Vec<String> {
         let changed = all.into_iter().filter(|(_, differs)| *differs);
         parts.extend(changed.map(|(part, _)| format!("{part} of {name}")));
     }
+    if now.backup != wanted.backup {
+        parts.push("the backups".to_owned());
+    }
     parts
 }
 

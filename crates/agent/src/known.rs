@@ -10,6 +10,7 @@ use site::name::ServerName;
 use site::target::Target;
 use tokio::sync::{Notify, watch};
 
+use crate::backup_side::Watched;
 use crate::role_process::{Asker, RoleReport};
 
 /// Shared by the tasks of a site.
@@ -25,6 +26,8 @@ pub(crate) struct Known {
     pub(crate) changed: Notify,
     pub(crate) observe: Notify,
     pub(crate) serving: Mutex<bool>,
+    /// None: the site has no backups.
+    pub(crate) backups: Mutex<Option<Watched>>,
 }
 
 /// A role process, for those who look at it.

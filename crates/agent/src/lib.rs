@@ -16,6 +16,7 @@ pub mod state_dir;
 
 // what is kept running
 mod app_side;
+mod backup_side;
 mod balancer_side;
 mod role_process;
 mod sql_side;
@@ -24,6 +25,9 @@ mod sql_side;
 mod known;
 mod statuses;
 mod wiring;
+
+// the data back from its backups
+pub mod restoring;
 
 // the rim
 pub mod admin;

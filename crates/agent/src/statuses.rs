@@ -14,6 +14,7 @@ use telemetry::wall_clock::now_ms;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::backup_side;
 use crate::known::{Known, Role, locked};
 use crate::role_process::RoleState;
 
@@ -31,6 +32,7 @@ pub(crate) fn nothing(target: &Target) -> SiteStatus {
         endpoints: Vec::new(),
         members: Vec::new(),
         generation: 0,
+        backup: None,
         traffic: Traffic::default(),
     }
 }
@@ -68,6 +70,7 @@ pub(crate) async fn observe(known: &Known, target: &Target) -> SiteStatus {
         .map(|report| member(report, target))
         .collect();
     status.servers = servers(known, target, &roles, &members);
+    status.backup = backup_side::status(known);
     status.problems = problems(&status);
     status.state = match (*locked(&known.serving), status.problems.is_empty()) {
         (false, _) => State::Starting,
@@ -251,6 +254,17 @@ fn problems(status: &SiteStatus) -> Vec<String> {
             "replica {} does not follow: {}",
             member.name, member.reason
         ));
+    }
+    if let Some(backup) = &status.backup {
+        let all = [
+            ("the last backup failed", &backup.failed),
+            ("the newest backup is bad", &backup.bad),
+            ("binary logs are not archived", &backup.archive_failed),
+        ];
+        let wrong = all
+            .iter()
+            .filter_map(|(what, why)| Some((what, why.as_ref()?)));
+        problems.extend(wrong.map(|(what, why)| format!("{what}: {why}")));
     }
     problems
 }

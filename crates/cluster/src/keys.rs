@@ -35,6 +35,12 @@ pub const ALL: [Key; 7] = [
         guard: "the version before",
     },
     Key {
+        path: DATABASE_HISTORY,
+        holds: "which course of the data this is: it grows when a restored state takes its place",
+        writer: "the keeper of backups, once; `mainstay db restore --in-place`",
+        guard: "created if absent; later the version before",
+    },
+    Key {
         path: APP_RELEASE,
         holds: "the current release and the one before",
         writer: "`mainstay up`; later `deploy` and `rollback`",
@@ -64,6 +70,7 @@ pub const DATABASE_STATE: &str = "database/state";
 pub const DATABASE_REQUEST: &str = "database/request";
 /// Prefix of all members' reports.
 pub const DATABASE_MEMBERS: &str = "database/members/";
+pub const DATABASE_HISTORY: &str = "database/history";
 pub const APP_RELEASE: &str = "app/release";
 pub const SITE_NETWORK: &str = "site/network";
 pub const BALANCER_ENDPOINTS: &str = "balancer/endpoints";
@@ -88,6 +95,7 @@ mod tests {
             DATABASE_STATE.to_owned(),
             DATABASE_REQUEST.to_owned(),
             database_member(&MemberName::new("NAME")),
+            DATABASE_HISTORY.to_owned(),
             APP_RELEASE.to_owned(),
             app_migrated("HASH"),
             SITE_NETWORK.to_owned(),

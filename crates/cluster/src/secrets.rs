@@ -64,11 +64,24 @@ impl Secrets {
 
     /// The secret of that name, made now if there is none.
     pub fn get_or_create(&self, name: &str) -> Result<Secret, SecretsError> {
+        match self.get(name)? {
+            Some(secret) => Ok(secret),
+            None => self.get_or_keep(name, &Secret::new(random_hex()?)),
+        }
+    }
+
+    /// The secret of that name; `None` when there is none.
+    pub fn get(&self, name: &str) -> Result<Option<Secret>, SecretsError> {
+        read(&self.path(name)?)
+    }
+
+    /// The secret of that name; `new` from now on if there was none.
+    pub fn get_or_keep(&self, name: &str, new: &Secret) -> Result<Secret, SecretsError> {
         let path = self.path(name)?;
         if let Some(secret) = read(&path)? {
             return Ok(secret);
         }
-        self.create(name, &path, &random_hex()?)?;
+        self.create(name, &path, new.expose())?;
         // Somebody else may have been quicker: theirs counts.
         read(&path)?.ok_or(SecretsError::Unusable(path))
     }

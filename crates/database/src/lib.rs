@@ -22,6 +22,9 @@ mod tell;
 // what to do, decided
 pub mod failover;
 
+// copies kept elsewhere, and back from them
+pub mod backup;
+
 // the engine: programs, options, accounts, data directory
 pub mod engine;
 

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 use process::spawn::Running;
 
-use crate::engine::accounts;
 use crate::engine::admin::{Admin, AdminError, LOOK};
 use crate::engine::create::{self, CreateError, beside};
 use crate::engine::identity::{self, IdentityError};
+use crate::engine::login;
 use crate::engine::mariadb::{STOP_GRACE, Server, StartError};
 use crate::engine::programs::{Missing, Program};
 use crate::engine::tool::{self, Cancel, ToolError};
@@ -162,13 +162,7 @@ async fn source(job: &Job) -> Result<MemberRecord, RebuildError> {
 
 /// The password goes into a file of mode 0600, not into arguments that everybody can read.
 fn client_options(socket: &Path, server: &Server) -> String {
-    let password = server.admin.expose();
-    format!(
-        "[client]\nuser = {}\npassword = \"{}\"\nsocket = {}\n",
-        accounts::ADMIN,
-        password.replace('\\', "\\\\").replace('"', "\\\""),
-        socket.display()
-    )
+    login::options(socket, &server.admin)
 }
 
 /// Only what is a position is used as one.

@@ -39,6 +39,17 @@ pub(crate) fn post_json(
     ask(state, Method::POST, path, Some(("application/json", text)))
 }
 
+/// The same for what takes its time.
+pub(crate) fn post_json_for(
+    state: &Path,
+    path: &str,
+    body: &impl serde::Serialize,
+    patience: Duration,
+) -> anyhow::Result<Vec<u8>> {
+    let body = Some(("application/json", serde_json::to_string(body)?));
+    ask_for(state, Method::POST, path, body, patience)
+}
+
 /// `POST path` with text.
 pub(crate) fn post_text(state: &Path, path: &str, text: String) -> anyhow::Result<Vec<u8>> {
     ask(state, Method::POST, path, Some(("text/plain", text)))
@@ -55,6 +66,16 @@ struct Refused {
 }
 
 fn ask(state: &Path, method: Method, path: &str, body: Body) -> anyhow::Result<Vec<u8>> {
+    ask_for(state, method, path, body, PATIENCE)
+}
+
+fn ask_for(
+    state: &Path,
+    method: Method,
+    path: &str,
+    body: Body,
+    patience: Duration,
+) -> anyhow::Result<Vec<u8>> {
     let socket = agent::state_dir::runtime_of(state).join(agent::admin::SOCKET);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,7 +87,7 @@ fn ask(state: &Path, method: Method, path: &str, body: Body) -> anyhow::Result<V
             return Err(Failure::new(what, next).with_status(NOT_RUNNING).into());
         };
         let asked = converse(stream, method, path, body);
-        tokio::time::timeout(PATIENCE, asked)
+        tokio::time::timeout(patience, asked)
             .await
             .context("the site does not answer")?
     })

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    check, down, endpoint, explain, import, init, logs, reload, run, schema, sql, status, trust,
-    up, upgrade,
+    check, db, down, endpoint, explain, import, init, logs, reload, run, schema, sql, status,
+    trust, up, upgrade,
 };
 
 /// A website on several servers, from one file.
@@ -39,6 +39,8 @@ pub(crate) enum Verb {
     Explain(explain::Args),
     /// Say which SQL statements were run, and where one would go
     Sql(sql::Args),
+    /// Back the database up, list what there is, restore it
+    Db(db::Args),
     /// Show what the site's processes print
     Logs(logs::Args),
     /// Say how to make browsers trust the site's local authority

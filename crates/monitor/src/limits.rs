@@ -29,6 +29,11 @@ pub struct Holds {
     pub replica_rebuilding: Hold,
     pub replica_lags: Hold,
     pub crash_looping: Hold,
+    /// Also for one that failed its trial restore.
+    pub backup_failed: Hold,
+    /// Also for logs that are not archived.
+    pub backup_old: Hold,
+    pub backup_not_verified: Hold,
 }
 
 /// One condition's patience.
@@ -93,6 +98,12 @@ impl Default for Holds {
             // Four short runs are behind it when the supervisor says so; and as `process::restart`
             // has it, 30 s without an exit are a healthy run.
             crash_looping: hold(0, 30),
+            // It was tried, and the next try is a minute away.
+            backup_failed: hold(0, 0),
+            // A new site's first backup of some ten gigabytes.
+            backup_old: hold(600, 0),
+            // A trial restore of some hundred.
+            backup_not_verified: hold(3600, 0),
         }
     }
 }

@@ -22,6 +22,9 @@ pub struct SiteStatus {
     pub members: Vec<MemberStatus>,
     /// Generation of the primary.
     pub generation: u64,
+    /// `None`: the site has no backups.
+    #[serde(default)]
+    pub backup: Option<BackupStatus>,
     pub traffic: Traffic,
 }
 
@@ -93,6 +96,33 @@ pub struct MemberStatus {
     /// Replicas: milliseconds behind the primary; `None` when not known.
     pub lag_ms: Option<u64>,
     pub gtid: String,
+    pub reason: String,
+}
+
+/// Backups of the database. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackupStatus {
+    /// When the newest one was taken.
+    pub newest_ms: Option<u64>,
+    /// When a trial restore last succeeded.
+    pub verified_ms: Option<u64>,
+    /// Everything before it is in an archived log.
+    pub archived_ms: Option<u64>,
+    /// Between two backups, two trial restores, two looks at the logs.
+    pub every_ms: u64,
+    pub verify_ms: u64,
+    pub archive_ms: u64,
+    pub backups: u64,
+    /// As stored, of backups and logs.
+    pub bytes: u64,
+    /// What is being done now.
+    pub doing: Option<String>,
+    /// Why the last try failed.
+    pub failed: Option<String>,
+    /// The newest backup, when its trial restore failed, and how.
+    pub bad: Option<String>,
+    pub archive_failed: Option<String>,
+    /// One sentence: what is due, or why nothing is.
     pub reason: String,
 }
 

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -54,6 +55,15 @@ pub struct Launch {
     pub sockets: Vec<Named>,
     /// Where its output goes.
     pub log: PathBuf,
+}
+
+/// Where a child's bytes come from and go to, when they are no lines for a log: ends of pipes, files.
+#[derive(Debug, Default)]
+pub struct Streams {
+    /// `None`: it reads nothing.
+    pub stdin: Option<OwnedFd>,
+    /// `None`: lines for the log, as its standard error.
+    pub stdout: Option<OwnedFd>,
 }
 
 /// Why a child could not be started.
@@ -134,10 +144,11 @@ impl Running {
 }
 
 type Reply = oneshot::Sender<Result<Running, SpawnError>>;
+type Request = (Launch, Streams, Reply);
 
 /// The thread that forks.
 #[derive(Debug, Clone)]
-pub struct Spawner(mpsc::Sender<(Launch, Reply)>);
+pub struct Spawner(mpsc::Sender<Request>);
 
 impl Spawner {
     /// `die_with_us`: children are killed by the kernel when this process dies.
@@ -149,7 +160,7 @@ impl Spawner {
     /// `shim`: the binary that answers to `run exec`; without one, foreign programs are started
     /// directly and may outlive this process (tests of crates that have no such binary).
     pub fn start_with(shim: Option<PathBuf>, die_with_us: bool, mark: String) -> io::Result<Self> {
-        let (requests, mut queue) = mpsc::channel::<(Launch, Reply)>(QUEUE);
+        let (requests, mut queue) = mpsc::channel::<Request>(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -157,8 +168,8 @@ impl Spawner {
             .name("spawner".to_owned())
             .spawn(move || {
                 runtime.block_on(async move {
-                    while let Some((launch, reply)) = queue.recv().await {
-                        let started = start(launch, shim.as_deref(), die_with_us, &mark);
+                    while let Some((launch, streams, reply)) = queue.recv().await {
+                        let started = start(launch, streams, shim.as_deref(), die_with_us, &mark);
                         if reply.send(started).is_err() {
                             tracing::debug!("nobody waits for the started process");
                         }
@@ -171,9 +182,18 @@ impl Spawner {
     }
 
     pub async fn spawn(&self, launch: Launch) -> Result<Running, SpawnError> {
+        self.spawn_between(launch, Streams::default()).await
+    }
+
+    /// A child that reads or writes a stream. Both ends given here are closed on this side.
+    pub async fn spawn_between(
+        &self,
+        launch: Launch,
+        streams: Streams,
+    ) -> Result<Running, SpawnError> {
         let (reply, answer) = oneshot::channel();
         self.0
-            .send((launch, reply))
+            .send((launch, streams, reply))
             .await
             .map_err(|_| SpawnError::Stopping)?;
         answer.await.map_err(|_| SpawnError::Stopping)?
@@ -182,6 +202,7 @@ impl Spawner {
 
 fn start(
     launch: Launch,
+    streams: Streams,
     shim: Option<&Path>,
     die_with_us: bool,
     mark: &str,
@@ -206,8 +227,8 @@ fn start(
         )
         .envs(launch.env)
         .env(crate::leash::MARK, mark)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdin(streams.stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdout(streams.stdout.map_or_else(Stdio::piped, Stdio::from))
         .stderr(Stdio::piped())
         .process_group(0);
     if die_with_us {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::name::ServerName;
 use crate::resolve::HEALTH_PATH;
+use crate::target::backup::{BackupPlace, BackupTarget};
 use crate::target::{
     AppTarget, InstanceListen, MemberAddress, MemberTarget, SECRET_PREFIX, ServerTarget,
     SqlRouterTarget, Target, VERSION_OF_FORMAT, WebLimits, WebTarget,
@@ -74,6 +75,7 @@ pub fn derive(site: &Site, ground: &Ground) -> Target {
         parent: 0,
         site: site.name.clone(),
         servers: servers.collect(),
+        backup: derive.backup(),
     }
 }
 
@@ -282,6 +284,20 @@ impl Derive<'_> {
             max_lag: database.max_lag,
         })
         .collect()
+    }
+
+    fn backup(&self) -> Option<BackupTarget> {
+        let backup = self.site.database.as_ref()?.backup.as_ref()?;
+        let to = match &backup.target.to {
+            BackupPlace::Directory(path) => {
+                BackupPlace::Directory(joined(self.source_root(), &path.to_string_lossy()))
+            }
+            other => other.clone(),
+        };
+        Some(BackupTarget {
+            to,
+            ..backup.target.clone()
+        })
     }
 
     fn member_listen(&self, member: &Member) -> SocketAddr {

@@ -1,6 +1,7 @@
 //! Pure: what a site file asks for and this version does not do yet. A setting that is taken and has no
 //! effect must be said, or somebody counts on it.
 
+use crate::target::backup::BackupPlace;
 use crate::topology::{Authority, Replication, Role, Site};
 
 /// One sentence each; empty for a site of which everything is done.
@@ -13,6 +14,8 @@ pub fn not_yet(site: &Site) -> Vec<&'static str> {
         .database
         .as_ref()
         .is_some_and(|database| database.replication == Replication::SemiSync);
+    let backup = site.database.as_ref().and_then(|it| it.backup.as_ref());
+    let elsewhere = backup.is_some_and(|it| matches!(it.target.to, BackupPlace::Server(_)));
     let tls = site.tls.as_ref();
     let acme = tls.is_some_and(|tls| tls.authority == Authority::Acme);
     let coordinators = site.servers_with(Role::Coordinator).next().is_some();
@@ -24,6 +27,10 @@ pub fn not_yet(site: &Site) -> Vec<&'static str> {
         (
             semi_sync,
             "`replication = \"semi-sync\"` is taken, replication is asynchronous",
+        ),
+        (
+            elsewhere,
+            "backups with `to = \"server:…\"` stay on this machine, in the state directory",
         ),
         (
             acme,

@@ -16,13 +16,7 @@ use crate::source::{Problems, Source};
 use crate::suggest::{closest, did_you_mean};
 
 /// Sections that later versions understand, and what to do until then.
-const NOT_YET: [(&str, &str); 2] = [
-    ("apps", "one application, in [app]: it serves every path"),
-    (
-        "backup",
-        "nothing here, and copy the database by your own means for now",
-    ),
-];
+const NOT_YET: [(&str, &str); 1] = [("apps", "one application, in [app]: it serves every path")];
 
 /// What `check` found.
 #[derive(Debug)]

@@ -14,8 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{MemberName, ServerName};
+use backup::BackupTarget;
 use balancer::{BalancerTarget, CertificateFiles};
 
+pub mod backup;
 pub mod balancer;
 
 /// Grows with every incompatible change of the types in this file.
@@ -41,6 +43,9 @@ pub struct Target {
     pub parent: u64,
     pub site: String,
     pub servers: BTreeMap<ServerName, ServerTarget>,
+    /// Of the database; one schedule for all of its members.
+    #[serde(default)]
+    pub backup: Option<BackupTarget>,
 }
 
 /// What one server has to be.

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::name::{MemberName, ServerName};
+use crate::target::backup::BackupTarget;
 use crate::target::balancer::{
     AccessLogFormat, BackendTarget, BalancerLimits, CertificateFiles, ClientCertificates,
     ListenerTarget, Network, RouteTarget,
@@ -192,6 +193,14 @@ pub struct Database {
     pub settings: BTreeMap<String, String>,
     pub max_lag: Duration,
     pub replication: Replication,
+    pub backup: Option<Backup>,
+    pub at: Place,
+}
+
+/// As the target has it, a directory as written: relative to the site file or absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    pub target: BackupTarget,
     pub at: Place,
 }
 

@@ -17,10 +17,12 @@ use crate::target::{Consistency, SqlMode};
 use crate::topology::{Authority, Engine, ListenKind, Replication, Role};
 
 pub mod backend;
+pub mod backup;
 pub mod balancer;
 pub mod route;
 
 use backend::BackendSection;
+use backup::BackupSection;
 use balancer::BalancerSection;
 use route::RouteSection;
 
@@ -165,6 +167,8 @@ pub struct DatabaseSection {
     /// What a commit waits for. Default `async`.
     #[schemars(extend("examples" = ["async"]))]
     pub replication: Option<At<Replication>>,
+    /// Copies of the data kept elsewhere, on a schedule. Without this section there are none.
+    pub backup: Option<At<BackupSection>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

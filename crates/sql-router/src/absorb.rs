@@ -5,6 +5,7 @@ use mysql::reply::{Change, OkPacket};
 
 use crate::restore::COLLATE;
 use crate::state::{InsertId, Read, SessionState, Settings, Unseen};
+use crate::statement::assigned::Assigned;
 use crate::statement::class::{Class, Kind, Pins, Reason};
 
 /// Settings that belong to one connection's past or to writing, so that a read elsewhere does not
@@ -32,6 +33,14 @@ const PINNING: &[&str] = &[
     "rand_seed2",
     "profiling",
     "sql_auto_is_null",
+];
+
+/// Settings that decide what a string in a statement is.
+const READS_TEXT: &[&str] = &[
+    "character_set_client",
+    "character_set_connection",
+    "collation_connection",
+    "sql_mode",
 ];
 
 /// An OK of the primary, to a statement of `class` (none: to a command without text).
@@ -105,18 +114,33 @@ pub(crate) fn err(state: &mut SessionState, code: u16, class: Option<&Class>) {
 }
 
 /// What a statement leaves behind by its text alone, once a server has seen it.
-pub(crate) fn sent(state: &mut SessionState, class: &Class) {
-    state.pins = state.pins.with(class.pins);
+///
+/// `follows`: the user variables that it sets will be carried along, so that they keep nothing.
+pub(crate) fn sent(state: &mut SessionState, class: &Class, follows: bool) {
+    let pins = match follows {
+        true => class.pins.without(Pins::USER_VARIABLE),
+        false => class.pins,
+    };
+    state.pins = state.pins.with(pins);
     if !matches!(class.because, Reason::PlainRead | Reason::Transaction) {
         state.insert_id = InsertId::Unknown;
     }
     if class.unreported {
+        state.text_is_read_anew();
         state.unseen = state.unseen.max(Unseen::Setting);
         state.recollated = true;
     }
     if class.tells_data() {
         state.read = Some(Read::Primary);
     }
+}
+
+/// The primary has set these user variables. `has`: of the connection it did so on. `done`: without an error.
+pub(crate) fn assigned(state: &mut SessionState, has: &mut Settings, all: &[Assigned], done: bool) {
+    if done && state.settings.assign(all) && has.assign(all) {
+        return;
+    }
+    state.pins = state.pins.with(Pins::USER_VARIABLE);
 }
 
 /// The primary was asked for what it did not report: `@@last_gtid`, `@@collation_connection`. `results`:
@@ -177,6 +201,9 @@ fn variable(
         && !NOT_CARRIED.contains(&name.as_str())
         && !name.starts_with("session_track_")
     {
+        if READS_TEXT.contains(&name.as_str()) {
+            state.text_is_read_anew();
+        }
         has.variables.insert(name.clone(), value.clone());
         state.settings.variables.insert(name, value);
     }
@@ -240,7 +267,7 @@ mod tests {
         fn run(&mut self, sql: &str, status: u16, blocks: &[(u8, Vec<u8>)]) -> &mut Self {
             let class = classify(sql.as_bytes());
             let packet = packet(status, blocks);
-            sent(&mut self.0, &class);
+            sent(&mut self.0, &class, false);
             ok(
                 &mut self.0,
                 &mut self.1,
@@ -249,6 +276,40 @@ mod tests {
             );
             self
         }
+    }
+
+    #[test]
+    fn user_variables_follow_until_their_text_would_be_read_anew() {
+        let set = |session: &mut Session, sql: &str, done: bool| {
+            let class = classify(sql.as_bytes());
+            let all = crate::statement::assigned::assigned(sql.as_bytes()).unwrap();
+            sent(&mut session.0, &class, true);
+            assigned(&mut session.0, &mut session.1, &all, done);
+        };
+        let mut session = Session::new();
+        set(&mut session, "SET @a = 1", true);
+        session.run("SET sql_mode = ''", AUTOCOMMIT, &[variable("sql_mode", "")]);
+        assert!(session.0.pins.is_empty());
+        set(&mut session, "SET @A = 'x'", true);
+        assert!(session.0.pins.is_empty());
+        assert_eq!(session.0.settings.user["a"], "'x'");
+        assert_eq!(session.0.settings, session.1);
+        for report in [
+            "sql_mode",
+            "character_set_connection",
+            "collation_connection",
+        ] {
+            let mut session = Session(session.0.clone(), session.1.clone());
+            session.run("SET x", AUTOCOMMIT, &[variable(report, "y")]);
+            assert_eq!(session.0.pins, Pins::USER_VARIABLE, "{report}");
+        }
+        let mut failed = Session(session.0.clone(), session.1.clone());
+        set(&mut failed, "SET @b = 1", false);
+        assert_eq!(failed.0.pins, Pins::USER_VARIABLE);
+        // Too much to carry.
+        let long = format!("SET @b = '{}'", "x".repeat(5_000));
+        set(&mut session, &long, true);
+        assert_eq!(session.0.pins, Pins::USER_VARIABLE);
     }
 
     #[test]

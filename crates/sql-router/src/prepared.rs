@@ -223,6 +223,7 @@ mod tests {
         Reading::of(&Settings {
             variables: variables.iter().map(own).collect(),
             schema: schema.map(str::to_owned),
+            ..Settings::default()
         })
     }
 

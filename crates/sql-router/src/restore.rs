@@ -22,10 +22,11 @@ const NAMES: [&str; 3] = [CHARSET, COLLATION, "character_set_client"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Missing {
     Nothing,
-    /// First this SET (when any), then this schema (when any).
+    /// First this SET (when any), then this schema (when any), then this SET of user variables (when any).
     Send {
         set: Option<String>,
         schema: Option<String>,
+        user: Option<String>,
     },
     /// It has something the session does not want and that has no value to go back to: another
     /// connection is needed.
@@ -42,7 +43,8 @@ pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missin
         .keys()
         .any(|name| name != COLLATION && !wants.variables.contains_key(name));
     let without_schema = has.schema.is_some() && wants.schema.is_none();
-    if unwanted || without_schema {
+    let without_user = has.user.keys().any(|name| !wants.user.contains_key(name));
+    if unwanted || without_schema || without_user {
         return Missing::Unwanted;
     }
     let mut set = String::new();
@@ -63,9 +65,18 @@ pub(crate) fn missing(wants: &Settings, has: &Settings, tracked: bool) -> Missin
         set.push_str(&format!("{comma}{name}={}", literal(name, value)));
     }
     let schema = wants.schema.clone().filter(|_| wants.schema != has.schema);
+    // What strings are may have changed with the rest.
+    let again = !all.is_empty();
+    let user = wants
+        .user
+        .iter()
+        .filter(|(name, value)| again || has.user.get(*name) != Some(value))
+        .map(|(name, value)| format!("@{name}={value}"))
+        .collect::<Vec<_>>();
     Missing::Send {
         set: (!set.is_empty()).then(|| format!("SET {set}")),
         schema,
+        user: (!user.is_empty()).then(|| format!("SET {}", user.join(", "))),
     }
 }
 
@@ -78,8 +89,9 @@ pub(crate) fn distance(wants: &Settings, has: &Settings) -> Option<usize> {
     }
     match missing(wants, has, true) {
         Missing::Nothing => Some(0),
-        Missing::Send { set, schema } => {
-            Some(usize::from(set.is_some()) + usize::from(schema.is_some()))
+        Missing::Send { set, schema, user } => {
+            let sent = [set.is_some(), schema.is_some(), user.is_some()];
+            Some(sent.into_iter().filter(|is| *is).count())
         }
         Missing::Unwanted => None,
     }
@@ -138,13 +150,45 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             schema: schema.map(str::to_owned),
+            ..Settings::default()
         }
+    }
+
+    fn with_user(of: &Settings, user: &[(&str, &str)]) -> Settings {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Settings {
+            user: user.iter().map(own).collect(),
+            ..of.clone()
+        }
+    }
+
+    #[test]
+    fn user_variables_come_last_and_again_with_what_they_depend_on() {
+        let plain = settings(&[], None);
+        let one = with_user(&plain, &[("a", "1"), ("b", "'x'")]);
+        let other = with_user(&plain, &[("a", "2"), ("b", "'x'")]);
+        let user = |set: Option<&str>, user: &str| Missing::Send {
+            set: set.map(str::to_owned),
+            schema: None,
+            user: Some(user.to_owned()),
+        };
+        assert_eq!(missing(&one, &one, true), Missing::Nothing);
+        assert_eq!(missing(&one, &other, true), user(None, "SET @a=1"));
+        assert_eq!(missing(&one, &plain, true), user(None, "SET @a=1, @b='x'"));
+        let ansi = with_user(&settings(&[("sql_mode", "ANSI")], None), &[("b", "'x'")]);
+        let set = Some("SET sql_mode='ANSI'");
+        let has = with_user(&plain, &[("b", "'x'")]);
+        assert_eq!(missing(&ansi, &has, true), user(set, "SET @b='x'"));
+        // Another session's variable is not to be seen.
+        assert_eq!(missing(&plain, &one, true), Missing::Unwanted);
+        assert_eq!(distance(&one, &other), Some(1));
     }
 
     fn send(set: Option<&str>, schema: Option<&str>) -> Missing {
         Missing::Send {
             set: set.map(str::to_owned),
             schema: schema.map(str::to_owned),
+            user: None,
         }
     }
 
@@ -163,6 +207,7 @@ mod tests {
         let Missing::Send {
             set: Some(set),
             schema: None,
+            user: None,
         } = missing(&has, &has, false)
         else {
             panic!("the reports were not switched on");

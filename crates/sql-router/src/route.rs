@@ -138,10 +138,25 @@ impl Because {
 
     /// Its place in `ALL`.
     pub(crate) fn index(self) -> usize {
-        Self::ALL
-            .iter()
-            .position(|because| *because == self)
-            .unwrap_or(Self::ALL.len())
+        match self {
+            Self::HintPrimary => 0,
+            Self::HintReplica => 1,
+            Self::Mode => 2,
+            Self::Transaction => 3,
+            Self::AutocommitOff => 4,
+            Self::NextTransactionSet => 5,
+            Self::Pinned => 6,
+            Self::Charset => 7,
+            Self::SystemSchema => 8,
+            Self::OracleMode => 9,
+            Self::NoReplica => 10,
+            Self::Behind => 11,
+            Self::ReplicaFailed => 12,
+            Self::ReplicaRefused => 13,
+            Self::ReplicaBusy => 14,
+            Self::Command => 15,
+            Self::Statement(reason) => 16 + reason as usize,
+        }
     }
 
     pub(crate) fn as_str(self) -> &'static str {

@@ -268,6 +268,7 @@ impl ServerConnection {
         self.used = false;
         self.tainted = false;
         self.has.variables.clear();
+        self.has.user.clear();
         self.prepared.clear();
         self.spare.clear();
         let mut out = Vec::new();

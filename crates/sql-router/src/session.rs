@@ -5,6 +5,7 @@
 
 mod account;
 mod last;
+mod long_data;
 mod parting;
 mod position;
 mod prepared;
@@ -57,6 +58,10 @@ struct Session {
     statements: Statements,
     /// What the last statement left on its connection.
     left: Left,
+    /// When the command being answered came.
+    begun: Instant,
+    /// When its answer was through, where that was looked at; a look at the clock costs as much as a decision.
+    ended: Option<Instant>,
     /// Since when the client has had its answer.
     idle: Instant,
     /// It was asked for its connections since then, and keeps them.
@@ -134,6 +139,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
         replica: None,
         statements: Statements::default(),
         left: Left::Nothing,
+        begun: Instant::now(),
+        ended: None,
         idle: Instant::now(),
         keeps: false,
         please: Rc::default(),
@@ -152,7 +159,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, admitted: Admitted) {
 impl Session {
     async fn run(&mut self) {
         while let Some(frame) = self.next_frame().await {
-            let begun = Instant::now();
+            (self.begun, self.ended) = (Instant::now(), None);
             let answered = match (frame.sequence, frame.continues()) {
                 (0, true) => self.long(frame).await,
                 (0, false) => self.whole(frame).await,
@@ -164,12 +171,12 @@ impl Session {
                 }
             };
             match answered {
-                Ok(Flow::On) => self.record(begun.elapsed()),
+                Ok(Flow::On) => self.record(),
                 Ok(Flow::End) => return,
                 Err(trouble) => {
                     self.ran.error = Some(trouble.code());
                     let flow = self.tell(trouble).await;
-                    self.record(begun.elapsed());
+                    self.record();
                     if flow == Flow::End {
                         return;
                     }
@@ -186,7 +193,7 @@ impl Session {
     /// over. Who waits for his client parts with his connections when others need them.
     async fn next_frame(&mut self) -> Option<Frame> {
         let may_end = !self.state.in_transaction();
-        (self.idle, self.keeps) = (Instant::now(), false);
+        self.keeps = false;
         loop {
             let worker = Rc::clone(&self.worker);
             let rest = self.rest(&worker);
@@ -287,6 +294,11 @@ impl Session {
             Command::StmtReset => self.reset_statement().await,
             Command::StmtClose => self.close_statement().await,
             Command::Quit => Ok(Flow::End),
+            // Whether the transaction is still open, only the primary knows: DDL that fails ends it, and its
+            // error does not say so.
+            Command::Ping if self.state.in_transaction() => {
+                self.pass_to_primary(Expect::Results).await
+            }
             Command::Ping => self.reply_ok().await,
             Command::InitDb => self.pass_to_primary(Expect::Results).await,
             Command::FieldList => self.pass_to_primary(Expect::Rows).await,

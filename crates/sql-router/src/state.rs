@@ -9,6 +9,7 @@ use mysql::capability::status::{
 use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
 
+use crate::statement::assigned::Assigned;
 use crate::statement::class::{Class, Pins};
 
 /// What a connection to a server has, or a session wants it to have: everything that was set since
@@ -17,6 +18,34 @@ use crate::statement::class::{Class, Pins};
 pub(crate) struct Settings {
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) schema: Option<String>,
+    /// User variables by name, each with the literal that it was set to.
+    pub(crate) user: BTreeMap<String, String>,
+}
+
+/// User variables of one session, and bytes of their names and values, that are carried along.
+const USER_VARIABLES: usize = 64;
+const USER_BYTES: usize = 4 << 10;
+
+impl Settings {
+    /// False: it would be too much, and nothing is taken.
+    pub(crate) fn assign(&mut self, all: &[Assigned]) -> bool {
+        let mut user = self.user.clone();
+        for one in all {
+            user.insert(one.name.clone(), one.literal.clone());
+        }
+        let bytes = user.iter().map(|(name, value)| name.len() + value.len());
+        let fits = user.len() <= USER_VARIABLES && bytes.sum::<usize>() <= USER_BYTES;
+        if fits {
+            self.user = user;
+        }
+        fits
+    }
+
+    /// A user variable is a string, which has the collation, and was read by the SQL mode, that were in force when
+    /// it was set.
+    fn has_user_text(&self) -> bool {
+        self.user.values().any(|literal| literal.starts_with('\''))
+    }
 }
 
 /// Which of a session's connections ran its last statement.
@@ -106,8 +135,8 @@ impl SessionState {
             status: status & (AUTOCOMMIT | NO_BACKSLASH_ESCAPES | ANSI_QUOTES),
             pins: Pins::NONE,
             settings: Settings {
-                variables: BTreeMap::new(),
                 schema,
+                ..Settings::default()
             },
             seen: Position::default(),
             next_transaction_set: false,
@@ -157,6 +186,14 @@ impl SessionState {
     /// session may ask for is `insert_id` then, and no more.
     pub(crate) fn parts_easily(&self) -> bool {
         !self.holds() && !self.uncarried && self.unseen == Unseen::Nothing && self.autocommit()
+    }
+
+    /// Something changed that decides what a string is. User variables that are strings stay what they were, so
+    /// they cannot be set again elsewhere.
+    pub(crate) fn text_is_read_anew(&mut self) {
+        if self.settings.has_user_text() {
+            self.pins = self.pins.with(Pins::USER_VARIABLE);
+        }
     }
 
     /// It has read from this replica, which need not be copied each time.

@@ -22,7 +22,7 @@ use crate::listeners::Listeners;
 use crate::progress::Ready;
 use crate::role_process::{Asker, Keeper, Parts, RoleState};
 use crate::up_error::UpError;
-use crate::{admin, statuses};
+use crate::{admin, backup_side, statuses};
 
 /// The app's own keeper says first why it is late.
 const LEEWAY: Duration = Duration::from_millis(300);
@@ -99,6 +99,7 @@ pub(crate) async fn bring_up(running: &mut Running, teller: &Teller) -> Result<R
     wait_for_roles(running, "balancer").await?;
     let ready = ready(running, teller, local);
     first_page(running).await?;
+    backup_side::start(running)?;
     *locked(&running.known.serving) = true;
     running.status.send_modify(|status| {
         status.urls = std::iter::once(ready.http.clone())

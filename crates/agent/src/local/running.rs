@@ -63,6 +63,7 @@ pub struct Running {
     /// For SQL routers whose target names none.
     pub(crate) sql_certificate: Option<CertificateFiles>,
     pub(crate) members: Vec<database::Keeper>,
+    pub(crate) backups: Option<database::backup::Backups>,
     pub(crate) roles: Vec<(ServerName, Keeper)>,
     pub(crate) instances: Vec<Instances>,
     pub(crate) events: Option<mpsc::Sender<Event>>,
@@ -131,6 +132,7 @@ impl Running {
             listeners: parts.listeners,
             sql_certificate: None,
             members: Vec::new(),
+            backups: None,
             roles: Vec::new(),
             instances: Vec::new(),
             events: Some(parts.events),
@@ -283,6 +285,9 @@ impl Running {
         stop_roles(&mut roles, "web").await;
         stop_roles(&mut roles, "sql-router").await;
         self.leave_sql_sockets();
+        if let Some(backups) = self.backups.take() {
+            backups.stop().await;
+        }
         self.stop_members().await;
         self.tasks.shutdown().await;
         drop(self.events.take());

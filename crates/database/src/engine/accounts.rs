@@ -98,6 +98,18 @@ pub fn bootstrap(admin: &PasswordHash) -> String {
     )
 }
 
+/// Makes the keeper's account anew, as it is now: in restored data it is as it was. One statement a line
+/// (`init_file`).
+pub fn keeper(admin: &PasswordHash) -> String {
+    let account = account(ADMIN, "localhost");
+    format!(
+        "SET sql_log_bin = 0;\n\
+         CREATE OR REPLACE USER {account} IDENTIFIED VIA mysql_native_password USING '{hash}';\n\
+         GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;\n",
+        hash = admin.0
+    )
+}
+
 /// What the first primary runs before it is made known: our schema, the application's schema, the
 /// accounts. Each statement may be repeated.
 pub fn statements(target: &MemberTarget, hashes: &Hashes) -> Result<Vec<String>, Reserved> {

@@ -98,6 +98,8 @@ async fn fill(
         "--no-defaults",
         "--skip-test-db",
         "--skip-name-resolve",
+        // It would give up where neither the machine's name nor `localhost` can be looked up, which nothing here needs.
+        "--force",
         "--auth-root-authentication-method=normal",
     ]
     .map(OsString::from)

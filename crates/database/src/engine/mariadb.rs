@@ -140,9 +140,19 @@ impl Server {
 
     /// The same for a server that only tools on this machine reach, and that logs nothing it is told.
     pub async fn start_apart(&self, cancel: &mut Cancel) -> Result<Running, StartError> {
+        self.start_unreachable(&["--skip-log-bin"], cancel).await
+    }
+
+    /// For tools on this machine only, with further options.
+    pub async fn start_unreachable(
+        &self,
+        options: &[&str],
+        cancel: &mut Cancel,
+    ) -> Result<Running, StartError> {
         self.prepare(cancel).await?;
-        self.launch(&["--skip-networking", "--skip-log-bin"], cancel)
-            .await
+        let mut all = vec!["--skip-networking"];
+        all.extend(options);
+        self.launch(&all, cancel).await
     }
 
     /// Everything before the process: programs, directories, option file.

@@ -8,6 +8,7 @@ pub mod status;
 // its files and programs
 pub mod create;
 pub mod identity;
+pub mod login;
 pub mod programs;
 pub mod tool;
 

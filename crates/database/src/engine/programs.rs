@@ -12,8 +12,12 @@ pub enum Program {
     Server,
     Install,
     Backup,
+    /// Unpacks what `Backup` streams.
+    Unpack,
     Dump,
     Client,
+    /// Reads binary logs.
+    Binlog,
 }
 
 impl Program {
@@ -22,16 +26,18 @@ impl Program {
             Self::Server => "mariadbd",
             Self::Install => "mariadb-install-db",
             Self::Backup => "mariadb-backup",
+            Self::Unpack => "mbstream",
             Self::Dump => "mariadb-dump",
             Self::Client => "mariadb",
+            Self::Binlog => "mariadb-binlog",
         }
     }
 
     fn package(self) -> &'static str {
         match self {
             Self::Server | Self::Install => "mariadb-server",
-            Self::Backup => "mariadb-backup",
-            Self::Dump | Self::Client => "mariadb-client",
+            Self::Backup | Self::Unpack => "mariadb-backup",
+            Self::Dump | Self::Client | Self::Binlog => "mariadb-client",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::spawn::{Launch, SpawnError, Spawner};
+use process::spawn::{Launch, Running, SpawnError, Spawner, Streams};
 use tokio::sync::watch;
 
 /// From SIGTERM to SIGKILL for a tool whose work is thrown away anyway.
@@ -56,32 +56,72 @@ pub async fn run(
     log: &Path,
     cancel: &mut Cancel,
 ) -> Result<(), ToolError> {
+    start(spawner, program, args, log, Streams::default())
+        .await?
+        .finish(cancel)
+        .await
+}
+
+/// A tool at work.
+#[derive(Debug)]
+pub struct Tool {
+    running: Running,
+    program: String,
+    mark: LogMark,
+}
+
+/// Starts `program` at the end of a stream, or between two.
+pub async fn start(
+    spawner: &Spawner,
+    program: &Path,
+    args: Vec<OsString>,
+    log: &Path,
+    streams: Streams,
+) -> Result<Tool, ToolError> {
     let mark = LogMark::at_end(log);
-    let mut running = spawner
-        .spawn(Launch {
-            program: program.into(),
-            args,
-            env: Vec::new(),
-            ours: false,
-            dir: None,
-            sockets: Vec::new(),
-            log: log.to_owned(),
-        })
-        .await?;
-    let exit = tokio::select! {
-        exit = running.exited() => exit,
-        () = cancel.told() => {
-            running.stop(STOP_GRACE).await;
-            return Err(ToolError::Cancelled);
-        }
+    let launch = Launch {
+        program: program.into(),
+        args,
+        env: Vec::new(),
+        ours: false,
+        dir: None,
+        sockets: Vec::new(),
+        log: log.to_owned(),
     };
-    match exit {
-        Some(exit) if exit.success() => Ok(()),
-        exit => Err(ToolError::Failed {
-            program: program.display().to_string(),
-            how: exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string()),
-            why: mark.why().await,
-        }),
+    Ok(Tool {
+        running: spawner.spawn_between(launch, streams).await?,
+        program: program.display().to_string(),
+        mark,
+    })
+}
+
+impl Tool {
+    /// Waits for its end; stops it when the keeper is told to stop.
+    pub async fn finish(mut self, cancel: &mut Cancel) -> Result<(), ToolError> {
+        let exit = tokio::select! {
+            exit = self.running.exited() => exit,
+            () = cancel.told() => {
+                self.stop().await;
+                return Err(ToolError::Cancelled);
+            }
+        };
+        match exit {
+            Some(exit) if exit.success() => Ok(()),
+            exit => Err(ToolError::Failed {
+                program: self.program,
+                how: exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string()),
+                why: self.mark.why().await,
+            }),
+        }
+    }
+
+    /// Its work is of no use any more.
+    pub async fn stop(&mut self) {
+        self.running.stop(STOP_GRACE).await;
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running.pid
     }
 }
 

@@ -8,8 +8,11 @@
 
 mod bed;
 
+mod backups;
 mod broken_replica;
 mod crash;
 mod first_start;
 mod refused;
 mod stopping;
+mod storage;
+mod unfinished;

@@ -1,5 +1,6 @@
 //! Pure: values as text for people.
 
+pub(crate) mod backups;
 pub(crate) mod findings;
 pub(crate) mod import;
 pub(crate) mod progress;

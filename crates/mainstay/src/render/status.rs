@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use database::backup::moment::Moment;
 use monitor::status::{SiteStatus, State};
 use telemetry::Event;
 
@@ -28,7 +29,25 @@ pub(crate) fn page(status: &SiteStatus) -> String {
     servers(&mut text, status);
     endpoints(&mut text, status);
     members(&mut text, status);
+    backup(&mut text, status);
     text
+}
+
+/// One line: the newest, the last trial, how far the logs are.
+fn backup(text: &mut String, status: &SiteStatus) {
+    let Some(backup) = &status.backup else { return };
+    let shown =
+        |ms: Option<u64>| ms.map_or_else(|| "never".to_owned(), |ms| Moment(ms).to_string());
+    line(
+        text,
+        format_args!(
+            "BACKUP  newest {}, verified {}, logs until {}: {}",
+            shown(backup.newest_ms),
+            shown(backup.verified_ms),
+            shown(backup.archived_ms),
+            backup.doing.as_ref().unwrap_or(&backup.reason)
+        ),
+    );
 }
 
 fn servers(text: &mut String, status: &SiteStatus) {
@@ -265,6 +284,7 @@ mod tests {
                 reason: String::new(),
             }],
             generation: 1,
+            backup: None,
             traffic: Traffic {
                 sql_to_primary: 4,
                 sql_to_replica: 9,

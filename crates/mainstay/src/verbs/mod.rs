@@ -1,6 +1,7 @@
 //! One file per verb. Each has `Args` and `run(&Args) -> anyhow::Result<u8>`, the exit status.
 
 pub(crate) mod check;
+pub(crate) mod db;
 pub(crate) mod down;
 pub(crate) mod endpoint;
 pub(crate) mod explain;
@@ -24,6 +25,7 @@ pub(crate) fn dispatch(verb: Verb) -> anyhow::Result<u8> {
         Verb::Import(args) => import::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Up(args) => up::run(&args),
+        Verb::Db(args) => db::run(&args),
         Verb::Down(args) => down::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Endpoint(args) => endpoint::run(&args),

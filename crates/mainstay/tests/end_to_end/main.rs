@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod backups;
 mod bad_starts;
 mod client;
 mod harness;

@@ -178,6 +178,7 @@ impl World {
             problems.push("web on app-1 is waiting: killed by signal 9 (KILL)".into());
         }
         SiteStatus {
+            backup: None,
             site: "foobar".into(),
             at_ms: self.at_ms(),
             state: if trouble {

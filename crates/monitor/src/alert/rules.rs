@@ -3,6 +3,8 @@
 //! What cannot be seen is not taken for well: a condition that was firing stays while its subject is
 //! out of sight.
 
+mod backup;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -23,6 +25,11 @@ pub enum Kind {
     ReplicaLags,
     InstanceCrashLooping,
     ProcessCrashLooping,
+    BackupFailed,
+    BackupBad,
+    BackupOld,
+    BackupNotVerified,
+    LogsNotArchived,
 }
 
 impl Kind {
@@ -37,19 +44,30 @@ impl Kind {
             Self::ReplicaLags => "replica-lags",
             Self::InstanceCrashLooping => "instance-crash-looping",
             Self::ProcessCrashLooping => "process-crash-looping",
+            Self::BackupFailed => "backup-failed",
+            Self::BackupBad => "backup-bad",
+            Self::BackupOld => "backup-old",
+            Self::BackupNotVerified => "backup-not-verified",
+            Self::LogsNotArchived => "logs-not-archived",
         }
     }
 
     /// `Error`: visitors notice, or the next fault will be noticed at once.
     pub fn severity(self) -> Severity {
         match self {
-            Self::SiteDown | Self::NoPrimary | Self::EndpointDown | Self::ReplicaBroken => {
-                Severity::Error
-            }
+            Self::SiteDown
+            | Self::NoPrimary
+            | Self::EndpointDown
+            | Self::ReplicaBroken
+            | Self::BackupBad
+            | Self::BackupOld => Severity::Error,
             Self::ReplicaRebuilding
             | Self::ReplicaLags
             | Self::InstanceCrashLooping
-            | Self::ProcessCrashLooping => Severity::Warning,
+            | Self::ProcessCrashLooping
+            | Self::BackupFailed
+            | Self::BackupNotVerified
+            | Self::LogsNotArchived => Severity::Warning,
         }
     }
 
@@ -62,6 +80,9 @@ impl Kind {
             Self::ReplicaRebuilding => holds.replica_rebuilding,
             Self::ReplicaLags => holds.replica_lags,
             Self::InstanceCrashLooping | Self::ProcessCrashLooping => holds.crash_looping,
+            Self::BackupFailed | Self::BackupBad => holds.backup_failed,
+            Self::BackupOld | Self::LogsNotArchived => holds.backup_old,
+            Self::BackupNotVerified => holds.backup_not_verified,
         }
     }
 
@@ -98,6 +119,25 @@ impl Kind {
             }
             Self::ProcessCrashLooping => {
                 "Read its last lines with `mainstay logs` and the name of the role."
+            }
+            Self::BackupFailed => {
+                "It is tried again by itself. The reason names the place or the tool: usually a disk that \
+                 is full or a share that is gone. `mainstay db backup` tries now."
+            }
+            Self::BackupBad => {
+                "A full backup is taken in its place by itself. Look at the disk it is kept on; \
+                 `mainstay db backups` shows which ones are good."
+            }
+            Self::BackupOld => {
+                "Run `mainstay status` for why none is taken, then `mainstay db backup`."
+            }
+            Self::BackupNotVerified => {
+                "Run `mainstay db backup --verify`: it says what keeps the trial from being made, usually \
+                 room for a copy of the data."
+            }
+            Self::LogsNotArchived => {
+                "What is written now could not be restored. Look at the place backups are kept at; \
+                 `mainstay logs` has the reason."
             }
         }
     }
@@ -157,6 +197,7 @@ pub fn conditions(
     no_primary(&look, &mut found);
     replicas(&look, &mut found);
     crash_loops(&look, &mut found);
+    backup::backups(&look, &mut found);
     found
 }
 
@@ -329,7 +370,8 @@ fn crash_loops(look: &Look<'_>, found: &mut Vec<Condition>) {
 fn rough(lag: Duration) -> String {
     match lag.as_secs() {
         0..120 => format!("{:.1} s", lag.as_secs_f64()),
-        seconds => format!("{} min", seconds / 60),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
     }
 }
 

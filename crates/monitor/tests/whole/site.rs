@@ -38,6 +38,7 @@ pub(crate) fn status(app_1_up: bool, state: State) -> SiteStatus {
         open: 0,
     };
     SiteStatus {
+        backup: None,
         site: "foobar".into(),
         at_ms: 1,
         state,
@@ -75,6 +76,9 @@ pub(crate) fn quick() -> Limits {
             replica_broken: hold,
             replica_rebuilding: hold,
             replica_lags: hold,
+            backup_failed: hold,
+            backup_old: hold,
+            backup_not_verified: hold,
             crash_looping: hold,
         },
         webhook: Webhook {

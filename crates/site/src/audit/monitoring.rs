@@ -5,6 +5,27 @@ use crate::topology::Site;
 
 pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(alerts(site));
+    findings.extend(no_backup(site));
+}
+
+fn no_backup(site: &Site) -> Option<Finding> {
+    let database = site.database.as_ref()?;
+    database.backup.is_none().then(|| Finding {
+        code: "no-backup",
+        kind: Kind::Monitoring,
+        severity: Severity::High,
+        what: "the database is not backed up".to_owned(),
+        consequence:
+            "a wrong DELETE is on every replica a moment later, and nothing brings the rows back"
+                .to_owned(),
+        add: vec![
+            "[database.backup]".to_owned(),
+            "to = \"/mnt/backups\"  # a disk or share that no database server depends on"
+                .to_owned(),
+            "key = { secret = \"backup-key\" }".to_owned(),
+        ],
+        at: Some(database.at),
+    })
 }
 
 fn alerts(site: &Site) -> Option<Finding> {

@@ -15,6 +15,20 @@ pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(exposed_database(site));
     findings.extend(webhooks(site));
     findings.extend(unverified(site));
+    findings.extend(open_backups(site));
+}
+
+fn open_backups(site: &Site) -> Option<Finding> {
+    let backup = site.database.as_ref()?.backup.as_ref()?;
+    backup.target.key.is_none().then(|| Finding {
+        what: "backups are not encrypted".to_owned(),
+        consequence: "who can read the place they are kept at reads the whole database".to_owned(),
+        add: vec![
+            "[database.backup]".to_owned(),
+            "key = { secret = \"backup-key\" }".to_owned(),
+        ],
+        ..finding("backup-not-encrypted", Severity::Medium, Some(backup.at))
+    })
 }
 
 /// A balancer in front of anything: the machine's other doors are not its own.

@@ -2,6 +2,7 @@
 
 use crate::audit::propose::{Proposals, with_role};
 use crate::audit::{Finding, Kind, Severity, listed};
+use crate::target::backup::BackupPlace;
 use crate::topology::{Place, Role, Server, Site};
 
 /// Agreement needs a majority: three may lose one, two may lose none (the etcd manual, "What is
@@ -16,6 +17,7 @@ pub(super) fn look(site: &Site, findings: &mut Vec<Finding>) {
     findings.extend(database(site, &mut propose));
     findings.extend(shared_database_server(site, &mut propose));
     findings.extend(idle_database_server(site));
+    findings.extend(backup_beside_the_data(site));
     findings.extend(coordinators(site, &mut propose));
 }
 
@@ -151,6 +153,26 @@ fn shared_database_server(site: &Site, propose: &mut Proposals<'_>) -> Option<Fi
         ),
         add: propose.server("db", &[Role::Database]),
         ..finding("copies-share-a-server", Severity::Low, at)
+    })
+}
+
+fn backup_beside_the_data(site: &Site) -> Option<Finding> {
+    let backup = site.database.as_ref()?.backup.as_ref()?;
+    let BackupPlace::Server(name) = &backup.target.to else {
+        return None;
+    };
+    let members = site.members();
+    members.iter().find(|member| member.server == *name)?;
+    Some(Finding {
+        what: format!("backups are kept on `{name}`, beside the data"),
+        consequence: "what destroys that server destroys a copy of the data and every backup"
+            .to_owned(),
+        add: vec![
+            "[database.backup]".to_owned(),
+            "to = \"/mnt/backups\"  # a share, or server:NAME without the role `database`"
+                .to_owned(),
+        ],
+        ..finding("backup-beside-data", Severity::Medium, backup.at)
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::at::At;
 use crate::hint::quoted;
 use crate::problem::Code;
+use crate::resolve::backup;
 use crate::resolve::setting::{duration, or, size, span};
 use crate::source::Problems;
 use crate::spelling::Scalar;
@@ -114,6 +115,9 @@ pub(super) fn resolve(
             section.and_then(|s| s.replication.as_ref()),
             Replication::Async,
         ),
+        backup: section
+            .and_then(|s| s.backup.as_ref())
+            .and_then(|backup| backup::resolve(backup, servers, problems)),
         at: at.unwrap_or(first.at),
     })
 }

@@ -53,6 +53,27 @@ pub(super) fn variable(
     }
 }
 
+/// Only the reference to a secret; `proposed`: what to call it.
+pub(super) fn secret(
+    key: &str,
+    proposed: &str,
+    At { value, span }: &At<Value>,
+    problems: &mut Problems<'_>,
+) -> Option<String> {
+    match value {
+        Value::Secret(secret) => {
+            check_secret_name(secret, problems);
+            Some(secret.value.clone())
+        }
+        Value::Plain(_) => {
+            let what = format!("`{key}` is a secret, and many people read this file");
+            let write = format!("{key} = {{ secret = {} }}", quoted(proposed));
+            problems.add(Code::SecretInFile, span, what, write);
+            None
+        }
+    }
+}
+
 fn check_name(At { value: name, span }: &At<String>, problems: &mut Problems<'_>) {
     let first = name
         .chars()

@@ -5,6 +5,7 @@
 mod alone;
 mod app;
 mod backends;
+mod backup;
 mod balancer;
 mod bind;
 mod database;

@@ -50,7 +50,7 @@ pub(super) fn alerts(written: &Written, problems: &mut Problems<'_>) -> Alerts {
 }
 
 /// `http://` or `https://`, a host, nothing that cannot stand in a request.
-fn is_web_url(text: &str) -> bool {
+pub(super) fn is_web_url(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));

@@ -278,3 +278,10 @@ fn a_mode_is_obeyed_before_a_hint() {
     let within = in_mode(SqlMode::Replica, &state, "SELECT 1");
     assert_eq!(within, ("nowhere", Because::Transaction));
 }
+
+#[test]
+fn each_reason_has_its_own_place() {
+    for (at, because) in Because::ALL.iter().enumerate() {
+        assert_eq!(because.index(), at, "{because:?}");
+    }
+}

@@ -10,6 +10,7 @@ use mysql::packet::{self, HEADER};
 use mysql::reply::ErrPacket;
 use mysql::scan::Expect;
 
+use super::long_data::incomplete;
 use super::record::Statement;
 use super::statement::{Ask, Job, after};
 use super::{Flow, Session, Trouble, say};
@@ -24,13 +25,7 @@ use crate::statement::class::{Kind, Pins};
 const NOBODYS: u32 = u32::MAX - 1;
 
 /// COM_STMT_CLOSE and its like: the command's byte and an id.
-const ID_AT: usize = HEADER + 1;
-
-/// What is left of a statement's long data must not run as if it were all.
-fn incomplete() -> Trouble {
-    let what = "a piece of this statement's long data is lost with its connection, or had none";
-    say(error_code::SERVER_LOST, what)
-}
+pub(super) const ID_AT: usize = HEADER + 1;
 
 impl Session {
     /// COM_STMT_PREPARE.
@@ -90,7 +85,7 @@ impl Session {
         self.pass_to_primary(expect).await
     }
 
-    fn id(&self) -> u32 {
+    pub(super) fn id(&self) -> u32 {
         execute::id_of(self.payload()).unwrap_or(0)
     }
 
@@ -111,7 +106,7 @@ impl Session {
             statement.types = types.into();
             statement.binding += 1;
         }
-        let long_data = statement.long_data_on.take();
+        let long_data = statement.long_data_on;
         self.worker.digests.renew(&mut statement.digest);
         let known = Known {
             class: statement.class,
@@ -124,6 +119,7 @@ impl Session {
         }
         let primary = self.primary.as_ref().map(|primary| primary.serial);
         if long_data.is_some() && long_data != primary {
+            self.forget_long_data(id);
             return Err(incomplete());
         }
         let releases = known.class.releases;
@@ -133,7 +129,10 @@ impl Session {
                 ask: Ask::Execute(id),
                 forced,
             })
-            .await?;
+            .await;
+        // Until now they kept the connection from being reset or given away.
+        self.forget_long_data(id);
+        let answer = answer?;
         let serial = self.primary.as_ref().map(|primary| primary.serial);
         if let Some(statement) = self.statements.get(id) {
             statement.cursor_on = serial.filter(|_| cursor);
@@ -142,7 +141,7 @@ impl Session {
     }
 
     /// The statement's id on `server`, prepared there if it is not yet.
-    async fn on_server(
+    pub(super) async fn on_server(
         &mut self,
         server: &mut ServerConnection,
         id: u32,
@@ -243,85 +242,6 @@ impl Session {
         }
     }
 
-    /// COM_STMT_SEND_LONG_DATA: to the primary, where the statement will then run. Never answered:
-    /// what goes wrong here is said by EXECUTE.
-    pub(super) async fn long_data(&mut self) -> Result<Flow, Trouble> {
-        let id = self.id();
-        if let Some(mut primary) = self.primary_for_long_data(id).await? {
-            match self.on_server(&mut primary, id).await {
-                Ok(on_server) => {
-                    set_id(&mut self.command, on_server.id);
-                    let written = primary.channel.write(&self.command).await;
-                    self.note_long_data(id, &primary, written.is_ok());
-                }
-                Err(_) => self.lose_long_data(id),
-            }
-            self.primary = Some(primary);
-        }
-        Ok(Flow::On)
-    }
-
-    async fn primary_for_long_data(
-        &mut self,
-        id: u32,
-    ) -> Result<Option<Box<ServerConnection>>, Trouble> {
-        if self.statements.get(id).is_none() {
-            return Ok(None);
-        }
-        match self.ensure_primary().await {
-            Ok(()) => Ok(self.primary.take()),
-            Err(Trouble::Say(_)) => {
-                self.lose_long_data(id);
-                Ok(None)
-            }
-            Err(trouble) => Err(trouble),
-        }
-    }
-
-    /// A piece is nowhere: the statement must not run without it.
-    fn lose_long_data(&mut self, id: u32) {
-        if let Some(statement) = self.statements.get(id) {
-            statement.long_data_on = Some(u64::MAX);
-        }
-    }
-
-    fn note_long_data(&mut self, id: u32, primary: &ServerConnection, sent: bool) {
-        let serial = primary.serial;
-        if let Some(statement) = self.statements.get(id) {
-            // Pieces on another connection are lost: no serial fits then.
-            let whole = sent && statement.long_data_on.is_none_or(|on| on == serial);
-            statement.long_data_on = Some(if whole { serial } else { u64::MAX });
-        }
-    }
-
-    /// The same, of 16 MiB and more.
-    pub(super) async fn long_long_data(&mut self) -> Result<Flow, Trouble> {
-        self.fill_to(ID_AT + 4).await?;
-        let head = self
-            .client
-            .input()
-            .get(HEADER..ID_AT + 4)
-            .unwrap_or_default();
-        let id = execute::id_of(head).unwrap_or(0);
-        let Some(mut primary) = self.primary_for_long_data(id).await? else {
-            self.discard().await?;
-            return Ok(Flow::On);
-        };
-        match self.on_server(&mut primary, id).await {
-            Ok(on_server) => {
-                set_id(self.client.input_mut(), on_server.id);
-                self.pass_command(&mut primary).await?;
-                self.note_long_data(id, &primary, true);
-            }
-            Err(_) => {
-                self.lose_long_data(id);
-                self.discard().await?;
-            }
-        }
-        self.primary = Some(primary);
-        Ok(Flow::On)
-    }
-
     /// COM_STMT_EXECUTE of 16 MiB and more: it streams by to the primary.
     pub(super) async fn long_execute(&mut self) -> Result<Flow, Trouble> {
         self.fill_to(ID_AT + 4).await?;
@@ -399,7 +319,7 @@ impl Session {
         set_id(self.client.input_mut(), on_server.id);
         let ask = Ask::Execute(id);
         self.ran.statement = Some(Statement { digest, class, ask });
-        crate::absorb::sent(&mut self.state, &class);
+        crate::absorb::sent(&mut self.state, &class, false);
         self.pass_long(primary, class).await
     }
 
@@ -489,7 +409,7 @@ impl Session {
 }
 
 /// Puts a server's id in the place of the client's.
-fn set_id(command: &mut [u8], id: u32) {
+pub(super) fn set_id(command: &mut [u8], id: u32) {
     if let Some(place) = command.get_mut(ID_AT..ID_AT + 4) {
         place.copy_from_slice(&id.to_le_bytes());
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telemetry::wall_clock::now_ms;
 
@@ -50,8 +50,11 @@ impl Session {
         self.ran.error = answer.error;
     }
 
-    /// The command is answered, or will never be; `time`: from its head to its end.
-    pub(super) fn record(&mut self, time: Duration) {
+    /// The command is answered, or will never be.
+    pub(super) fn record(&mut self) {
+        self.idle = self.ended.unwrap_or_else(Instant::now);
+        // From its head to its end.
+        let time = self.idle.saturating_duration_since(self.begun);
         let ran = std::mem::take(&mut self.ran);
         let by = ran.went.map_or(Destination::Router, |(to, _)| to);
         self.worker.counts.took(by, time);

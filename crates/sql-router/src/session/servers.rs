@@ -23,6 +23,15 @@ use crate::sessions::Thread;
 use crate::snapshot::Snapshot;
 use crate::state::{InsertId, Last, Settings, Unseen};
 
+/// A replica's connection that a statement can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// It was so.
+    AtOnce,
+    /// It was asked or told something first.
+    Made,
+}
+
 impl Session {
     /// Makes `self.primary` a connection to the primary in force, waiting for one if there is none:
     /// `target.hold` at most.
@@ -147,8 +156,9 @@ impl Session {
         snapshot: &Snapshot,
         member: &MemberName,
         consistency: Consistency,
-    ) -> Result<(), Because> {
-        if self.state.unseen != Unseen::Nothing && !self.look().await {
+    ) -> Result<Ready, Because> {
+        let looked = self.state.unseen != Unseen::Nothing;
+        if looked && !self.look().await {
             return Err(Because::Behind);
         }
         self.know_position(snapshot, member, consistency).await?;
@@ -163,7 +173,10 @@ impl Session {
             self.open_replica(snapshot, member).await?;
         }
         if self.replica_is_ready(consistency) {
-            return Ok(());
+            return Ok(match good && !looked {
+                true => Ready::AtOnce,
+                false => Ready::Made,
+            });
         }
         let prepared = self.prepare_replica(snapshot, consistency);
         // A replica that does not answer must not keep its readers.
@@ -175,7 +188,7 @@ impl Session {
         if prepared == Err(Because::ReplicaFailed) {
             self.drop_replica(member);
         }
-        prepared
+        prepared.map(|()| Ready::Made)
     }
 
     /// Nothing is to be sent to it, or waited for: mostly so.
@@ -336,7 +349,7 @@ pub(super) async fn restore(
                 "it has settings that cannot be undone".to_owned(),
             ));
         }
-        Missing::Send { set, schema } => {
+        Missing::Send { set, schema, user } => {
             if let Some(set) = set {
                 connection.ask(&set).await?;
                 connection.tracked = true;
@@ -344,6 +357,10 @@ pub(super) async fn restore(
             }
             if let Some(schema) = schema {
                 connection.use_schema(&schema).await?;
+            }
+            if let Some(user) = user {
+                connection.ask(&user).await?;
+                connection.has.user.clone_from(&wants.user);
             }
         }
     }

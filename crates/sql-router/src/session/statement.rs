@@ -12,6 +12,7 @@ use site::name::MemberName;
 use site::target::{SqlMode, SqlRouting};
 
 use super::record::Statement;
+use super::servers::Ready;
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
 use crate::intake;
@@ -21,6 +22,7 @@ use crate::server::{AskError, ServerConnection};
 use crate::sessions::FIRST_ID;
 use crate::snapshot::Snapshot;
 use crate::state::{Last, Read};
+use crate::statement::assigned::{Assigned, assigned};
 use crate::statement::cache::Known;
 use crate::statement::class::{Class, Kind, Pins, Reason};
 use crate::statement::kill;
@@ -158,20 +160,27 @@ impl Session {
         because: Because,
         routing: SqlRouting,
     ) -> Result<Result<Answer, Because>, Trouble> {
+        let mut asked = self.begun;
         // What asks about the last statement must find the connection as that left it.
         if job.known.class.kind == Kind::AboutLast {
             self.check_counted(&job.known.class, job.ask, Last::Replica)?;
             self.restore_asked(&job.known.class).await?;
-        } else if let Err(because) = self
-            .ensure_replica(snapshot, member, routing.consistency)
-            .await
-        {
-            return Ok(Err(because));
+        } else {
+            let consistency = routing.consistency;
+            match self.ensure_replica(snapshot, member, consistency).await {
+                Ok(Ready::AtOnce) => {}
+                Ok(Ready::Made) => asked = Instant::now(),
+                Err(because) => return Ok(Err(because)),
+            }
         }
-        let (worker, begun) = (Rc::clone(&self.worker), Instant::now());
+        let worker = Rc::clone(&self.worker);
         worker.loads.begin(member);
         let answered = self.ask_replica(member, job, because, routing).await;
-        worker.loads.end(member, begun.elapsed());
+        let ended = Instant::now();
+        worker
+            .loads
+            .end(member, ended.saturating_duration_since(asked));
+        self.ended = Some(ended);
         answered
     }
 
@@ -233,6 +242,7 @@ impl Session {
     }
 
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
+        self.ended = None;
         self.ensure_primary().await?;
         if job.known.class.looks_back && !matches!(job.ask, Ask::Prepare(_)) {
             self.clean_past(&job.known.class).await?;
@@ -244,8 +254,9 @@ impl Session {
             return Err(say(error_code::SHUTDOWN, "no primary"));
         };
         self.went(Destination::Primary, because);
+        let assigned = self.assigned(job);
         if !matches!(job.ask, Ask::Prepare(_)) {
-            absorb::sent(&mut self.state, &job.known.class);
+            absorb::sent(&mut self.state, &job.known.class, assigned.is_some());
         }
         match self.send(&mut primary, job).await {
             Ok(()) => {}
@@ -264,6 +275,10 @@ impl Session {
             Ok(answer) => {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
+                if let Some(all) = assigned {
+                    let done = answer.error.is_none();
+                    absorb::assigned(&mut self.state, &mut primary.has, &all, done);
+                }
                 self.primary = Some(primary);
                 self.note_last(Last::Primary, &answer, Some(&job.known.class));
                 if job.known.class.schemas {
@@ -276,6 +291,16 @@ impl Session {
             }
             Err(Broken::Client(e)) => Err(Trouble::Client(e)),
             Err(Broken::Server { why, begun }) => Err(self.primary_broke(&primary, &why, begun)),
+        }
+    }
+
+    /// The user variables that a statement sets, when they can follow the session.
+    fn assigned(&self, job: &Job) -> Option<Vec<Assigned>> {
+        let class = &job.known.class;
+        let sets = class.because == Reason::SetsSession && class.pins.has(Pins::USER_VARIABLE);
+        match job.ask {
+            Ask::Text if sets => assigned(self.payload().get(1..)?),
+            _ => None,
         }
     }
 

@@ -210,6 +210,10 @@ impl Pins {
         Self(self.0 | other.0)
     }
 
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

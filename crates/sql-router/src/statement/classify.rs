@@ -86,6 +86,14 @@ struct Walk<'a> {
     words: usize,
     /// A `;` was met: what follows is another statement.
     ended: bool,
+    /// It is more than one statement.
+    several: bool,
+    /// INTO was met.
+    into: bool,
+    /// A user variable was met where one is read or set.
+    mentions: bool,
+    /// LOAD: it may set those it names.
+    loads: bool,
     /// After `@@`, until the name is known.
     in_variable: bool,
 }
@@ -105,6 +113,7 @@ impl<'a> Walk<'a> {
         if self.ended && token != Token::Symbol(b';') {
             // Each statement is looked at for what it pins; together they are no read.
             self.object(Reason::MultiStatement);
+            self.several = true;
             self.ended = false;
             self.verb = None;
             self.words = 0;
@@ -172,6 +181,7 @@ impl<'a> Walk<'a> {
             }
             Some(Verb::Write) => {
                 self.bare = equals(word, &["do"]);
+                self.loads = equals(word, &["load"]);
                 // Of several tables they are selects.
                 self.selects = equals(word, &["update", "delete"]);
             }
@@ -260,6 +270,7 @@ impl<'a> Walk<'a> {
         } else if equals(word, &["value"]) && (self.after("next") || self.after("previous")) {
             Reason::Sequence
         } else if equals(word, &["into"]) {
+            self.into = true;
             Reason::Into
         } else if equals(word, &["sql_calc_found_rows"]) {
             Reason::FoundRows
@@ -308,19 +319,23 @@ impl<'a> Walk<'a> {
 
     fn user_variable(&mut self) {
         self.in_variable = false;
-        self.object(Reason::UserVariable);
         let between_user_and_host = matches!(
             self.verb,
             Some(Verb::Define | Verb::Create | Verb::SetAccount | Verb::ShowSafe | Verb::ShowOther)
         );
-        if !between_user_and_host {
-            self.pin(Pins::USER_VARIABLE);
+        match between_user_and_host {
+            true => self.object(Reason::UserVariable),
+            false => self.mentions = true,
         }
     }
 
     /// A `(`: does the token before it call something?
     fn parenthesis(&mut self) {
         self.in_variable = false;
+        // `INSERT INTO t (columns)`
+        if self.verb == Some(Verb::Write) && is(self.earlier, "into") {
+            return;
+        }
         match self.before {
             Some(Token::Word(word)) => self.call(word),
             // A quoted name is never a keyword and may be a stored function.
@@ -371,8 +386,21 @@ impl<'a> Walk<'a> {
         self.object(Reason::Function);
     }
 
-    fn class(self) -> Class {
+    /// It has user variables, and may set one. `:=` has been seen to already.
+    fn may_set_variables(&self, verb: Verb) -> bool {
+        let reads = match verb {
+            Verb::Select | Verb::Describe => !self.into,
+            Verb::Write => !self.loads,
+            _ => false,
+        };
+        self.mentions && (self.several || !reads)
+    }
+
+    fn class(mut self) -> Class {
         let verb = self.verb.unwrap_or(Verb::Unknown);
+        if self.may_set_variables(verb) {
+            self.pin(Pins::USER_VARIABLE);
+        }
         let (mut kind, mut because) = match verb {
             Verb::Select | Verb::Describe | Verb::ShowSafe => (Kind::Read, Reason::PlainRead),
             Verb::ShowLast => (Kind::AboutLast, Reason::AboutLast),

@@ -230,7 +230,8 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-fn is_word(byte: u8) -> bool {
+/// May stand in a word: a keyword, a bare name, a number.
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
 

@@ -1,5 +1,6 @@
 //! What a statement is: text → tokens → class.
 
+pub(crate) mod assigned;
 pub(crate) mod cache;
 pub mod class;
 pub mod classify;
@@ -8,4 +9,5 @@ mod functions;
 pub mod hint;
 pub mod kill;
 mod lexer;
+mod shape;
 mod verb;

@@ -1,12 +1,13 @@
 //! Two real servers (primary and GTID replica) and a router before them, all of one test. Everything
 //! is gone when the test is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use mysql::client::{Address, Connection, Rows};
@@ -48,7 +49,16 @@ fn free_address() -> SocketAddr {
         middle << 4 | low >> 4,
         low << 4 | 1,
     );
-    TcpListener::bind((own, 0)).unwrap().local_addr().unwrap()
+    // A port is free until its server listens, a while after this: no two servers get the same.
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
+    loop {
+        let listener = TcpListener::bind((own, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        if given.insert(address) {
+            return address;
+        }
+    }
 }
 
 impl Server {
@@ -136,7 +146,9 @@ impl Server {
     async fn ready(&self) {
         let until = Instant::now() + PATIENCE;
         while self.connect().await.is_none() {
-            assert!(Instant::now() < until, "{} does not start", self.name);
+            let log = std::fs::read_to_string(self.dir.with_extension("log")).unwrap();
+            let over = log.contains("[ERROR] Aborting") || Instant::now() >= until;
+            assert!(!over, "{} does not start:\n{log}", self.name);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -13,6 +13,7 @@
 mod bed;
 mod dump;
 mod rust;
+mod sqlx;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -135,6 +136,11 @@ async fn every_client_sees_what_it_sees_without_the_router() {
         &first.unwrap(),
         &common(&told),
     );
+    let straight = sqlx::steps("app", "secret", "app", bed.primary.address).await;
+    bed.caught_up().await;
+    let routed = sqlx::steps("app", "secret", "app", bed.address).await;
+    same("sqlx, straight and routed,", &straight, &routed);
+    assert!(straight.lines().count() > 150, "{straight}");
     let status = bed.router.status();
     assert!(
         status.to_replica > 20 && status.to_primary > 100,

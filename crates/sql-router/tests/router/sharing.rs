@@ -32,6 +32,11 @@ async fn many_sessions_share_few_connections() {
             .query_drop(format!("SET SESSION max_sort_length = {}", 100 + number))
             .await
             .unwrap();
+        // Every other one: those of another session must not be seen.
+        if number % 2 == 0 {
+            let set = format!("SET @mine = {number}");
+            client.query_drop(set).await.unwrap();
+        }
         clients.push(client);
     }
     let tasks = clients.into_iter().enumerate().map(|(number, mut client)| {
@@ -49,6 +54,8 @@ async fn many_sessions_share_few_connections() {
                 assert_eq!(v, Some(number.to_string()));
                 let own: usize = one(&mut client, "SELECT @@max_sort_length").await;
                 assert_eq!(own, 100 + number);
+                let mine: Option<usize> = one(&mut client, "SELECT @mine").await;
+                assert_eq!(mine, (number % 2 == 0).then_some(number));
             }
             client
         })

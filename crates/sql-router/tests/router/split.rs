@@ -155,7 +155,7 @@ async fn transactions_and_what_a_session_holds_stay_on_the_primary() {
 
     for pin in [
         "CREATE TEMPORARY TABLE tmp (a INT)",
-        "SET @a = 5",
+        "SET @a = 5 + 5",
         "SELECT @b := 1",
         "LOCK TABLES t READ",
         "SELECT GET_LOCK('l', 0)",
@@ -179,6 +179,39 @@ async fn transactions_and_what_a_session_holds_stay_on_the_primary() {
     );
     let tmp: Vec<i32> = client.query("SELECT a FROM tmp").await.unwrap();
     assert!(tmp.is_empty());
+}
+
+#[tokio::test]
+async fn user_variables_that_are_plain_values_follow_the_session() {
+    let bed = Bed::start().await;
+    let mut client = bed.client().await;
+    for (set, expected) in [
+        ("SET @a = 5, @B = 'it''s'", "5 it's null"),
+        ("SET @a := -1.50, @c = NULL", "-1.50 it's null"),
+        ("SET @c = TRUE", "-1.50 it's 1"),
+    ] {
+        client.query_drop(set).await.unwrap();
+        let read = "SELECT CONCAT_WS(' ', @a, @b, IFNULL(@c, 'null'))";
+        let before = bed.replica.counter("Com_select").await;
+        let seen: String = client.query_first(read).await.unwrap().unwrap();
+        assert_eq!(seen, expected);
+        assert!(bed.replica.counter("Com_select").await > before);
+        assert_eq!(whereabouts(&mut client).await, "db-2");
+    }
+    client
+        .query_drop("INSERT INTO t (v) VALUES (@b)")
+        .await
+        .unwrap();
+    let prepared = "SELECT v FROM t WHERE v = @b AND id > ?";
+    let v: String = client.exec_first(prepared, (0,)).await.unwrap().unwrap();
+    assert_eq!(v, "it's");
+    // What they would be now depends on the collation that they were set under.
+    client.query_drop("SET NAMES latin1").await.unwrap();
+    assert_eq!(whereabouts(&mut client).await, "db-1");
+    client.reset().await.unwrap();
+    assert_eq!(whereabouts(&mut client).await, "db-2");
+    let a: Option<String> = client.query_first("SELECT @a").await.unwrap().unwrap();
+    assert_eq!(a, None);
 }
 
 #[tokio::test]

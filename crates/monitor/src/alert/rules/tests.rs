@@ -58,7 +58,7 @@ fn server(name: &str, roles: &[&str], processes: Vec<ProcessStatus>) -> ServerSt
     }
 }
 
-fn well() -> SiteStatus {
+pub(super) fn well() -> SiteStatus {
     SiteStatus {
         site: "foobar".into(),
         at_ms: 0,
@@ -81,6 +81,7 @@ fn well() -> SiteStatus {
             member("db-1.2", "replica", Some(3)),
         ],
         generation: 1,
+        backup: None,
         traffic: Traffic::default(),
     }
 }

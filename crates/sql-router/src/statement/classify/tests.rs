@@ -74,6 +74,8 @@ fn what_looks_back() {
                 "SELECT 1",
                 "SELECT v FROM t FOR UPDATE",
                 "INSERT INTO t VALUES (LAST_INSERT_ID())",
+                "INSERT INTO t (v) VALUES (?)",
+                "REPLACE INTO `t` (v, w) SELECT v, w FROM u",
                 "SET NAMES utf8mb4",
                 "BEGIN",
                 "SHOW TABLES",
@@ -165,9 +167,13 @@ fn reads_that_stay_on_the_primary() {
     );
     check(
         Reason::UserVariable,
+        &["SELECT @a := 1", "SELECT @a, @b := @b + 1 FROM t"],
+    );
+    // They follow the session, or pin it.
+    check(
+        Reason::PlainRead,
         &[
             "SELECT @a",
-            "SELECT @a := 1",
             "SELECT @'b' + 1",
             "SELECT 1 FROM t WHERE a = @`b`",
         ],
@@ -336,7 +342,11 @@ fn what_stays_behind_in_the_session() {
             "SET @a = 1",
             "SELECT @a := 1",
             "SELECT 1 INTO @a",
-            "INSERT INTO t VALUES (@a)",
+            "SELECT 1 INTO @a; SELECT 1",
+            "SELECT 1; SELECT @a",
+            "INSERT INTO t VALUES (@a := 1)",
+            "LOAD DATA INFILE 'x' INTO TABLE t (@a) SET b = @a",
+            "GET DIAGNOSTICS @a = NUMBER",
             "CALL p(@a)",
             "SET a = 1, @b = 2",
         ],
@@ -389,6 +399,9 @@ fn what_stays_behind_in_the_session() {
             "GRANT ALL ON *.* TO 'a'@'%'",
             "FLUSH TABLES",
             "INSERT INTO t VALUES ('@a')",
+            "INSERT INTO t VALUES (@a)",
+            "UPDATE t SET a = @a WHERE b = @b",
+            "INSERT INTO t SELECT @a FROM u",
             "SET DEFAULT ROLE x FOR a@b",
             "USE db",
         ],
@@ -505,7 +518,7 @@ fn what_may_be_a_read_if_its_author_says_so() {
         "SELECT f(a) FROM t FOR UPDATE",
         "SELECT f(a) FROM t INTO OUTFILE 'x'",
         "SELECT f(a); DELETE FROM t; SELECT 1",
-        "SELECT f(@a)",
+        "SELECT f(@a := 1)",
         "SELECT GET_LOCK('a', 1)",
         "SELECT NEXTVAL(s), f()",
         "BEGIN",

@@ -253,7 +253,11 @@ pub(crate) fn user_variable(seeded: &mut Seeded) -> String {
         &[
             "SET @a = {n}",
             "SET @a = 'x', @b := NULL",
+            "SET @a = -{n}.50, @C = TRUE;",
+            "SET @b = 'it''s', @a = ''",
             "SELECT @a, @b, @c",
+            "SELECT COLLATION(@a), CHARSET(@b), COERCIBILITY(@b), @a + 1, @B",
+            "SELECT v FROM t WHERE v > @b OR n = @a ORDER BY id",
             "SELECT @a := {n}",
             "SELECT id INTO @c FROM t ORDER BY id LIMIT 1",
             "SELECT v FROM t ORDER BY id LIMIT 1 INTO @b",
