@@ -4,10 +4,8 @@
 //! is run, the session does not part with it. A piece is never answered, so what goes wrong is said by EXECUTE.
 
 use mysql::error_code;
-use mysql::execute;
-use mysql::packet::HEADER;
 
-use super::prepared::{ID_AT, set_id};
+use super::prepared::set_id;
 use super::{Flow, Session, Trouble, say};
 use crate::server::ServerConnection;
 
@@ -78,13 +76,7 @@ impl Session {
 
     /// The same, of 16 MiB and more.
     pub(super) async fn long_long_data(&mut self) -> Result<Flow, Trouble> {
-        self.fill_to(ID_AT + 4).await?;
-        let head = self
-            .client
-            .input()
-            .get(HEADER..ID_AT + 4)
-            .unwrap_or_default();
-        let id = execute::id_of(head).unwrap_or(0);
+        let id = self.long_id().await?;
         let Some(mut primary) = self.primary_for_long_data(id).await? else {
             self.discard().await?;
             return Ok(Flow::On);

@@ -25,7 +25,7 @@ use crate::statement::class::{Kind, Pins};
 const NOBODYS: u32 = u32::MAX - 1;
 
 /// COM_STMT_CLOSE and its like: the command's byte and an id.
-pub(super) const ID_AT: usize = HEADER + 1;
+const ID_AT: usize = HEADER + 1;
 
 impl Session {
     /// COM_STMT_PREPARE.
@@ -242,15 +242,16 @@ impl Session {
         }
     }
 
+    /// The id in a command that streams by, of which its first bytes are read for it.
+    pub(super) async fn long_id(&mut self) -> Result<u32, Trouble> {
+        self.fill_to(ID_AT + 4).await?;
+        let head = self.client.input().get(HEADER..ID_AT + 4);
+        Ok(head.and_then(execute::id_of).unwrap_or(0))
+    }
+
     /// COM_STMT_EXECUTE of 16 MiB and more: it streams by to the primary.
     pub(super) async fn long_execute(&mut self) -> Result<Flow, Trouble> {
-        self.fill_to(ID_AT + 4).await?;
-        let head = self
-            .client
-            .input()
-            .get(HEADER..ID_AT + 4)
-            .unwrap_or_default();
-        let id = execute::id_of(head).unwrap_or(0);
+        let id = self.long_id().await?;
         let Some(parameters) = self
             .statements
             .get(id)

@@ -39,6 +39,9 @@ impl Drop for Server {
     }
 }
 
+/// A port is free until its server listens, a while after it was asked for: no two servers get the same.
+static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+
 /// On a loopback address of this test process alone: on 127.0.0.1 the near end of somebody's outgoing
 /// connection may take a port that was free a moment ago.
 fn free_address() -> SocketAddr {
@@ -49,8 +52,6 @@ fn free_address() -> SocketAddr {
         middle << 4 | low >> 4,
         low << 4 | 1,
     );
-    // A port is free until its server listens, a while after this: no two servers get the same.
-    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap();
     loop {
         let listener = TcpListener::bind((own, 0)).unwrap();
