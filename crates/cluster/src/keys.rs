@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 /// Every key there is.
-pub const ALL: [Key; 7] = [
+pub const ALL: [Key; 8] = [
     Key {
         path: DATABASE_STATE,
         holds: "who is primary, in which generation; its lease; the sync set",

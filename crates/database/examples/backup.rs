@@ -16,7 +16,7 @@ use database::backup::point_in_time::{Plan, Until};
 use database::backup::restore::{self, Job};
 use database::backup::take::{self, Bench, Order};
 use database::engine::tool::Cancel;
-use database::record::{FORMAT, MemberRecord};
+use database::record::{FORMAT, MemberRecord, Standing};
 use process::spawn::Spawner;
 use site::name::MemberName;
 use site::target::MemberTarget;
@@ -56,6 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             socket: socket.into(),
             data_dir: data_dir.into(),
             obeyed: None,
+            standing: Standing::default(),
         },
         base: None,
         history: 1,
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             buffer_pool: 128 << 20,
             settings: std::collections::BTreeMap::new(),
             max_lag: std::time::Duration::from_secs(5),
+            acknowledged: false,
         },
         into: into.into(),
     };
