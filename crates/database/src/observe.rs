@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cluster::{Cluster, StoreError, Version, keys};
+use cluster::{Cluster, Version, keys};
 use site::name::MemberName;
 
 use crate::engine::admin::{Admin, AdminError, LOOK};
@@ -46,23 +46,25 @@ pub(crate) async fn store(cluster: &Cluster) -> (Store, Option<Version>) {
     (store, Some(entry.version))
 }
 
-/// `database/request`. One that cannot be read asks for nothing.
-pub(crate) async fn request(cluster: &Cluster) -> RequestRecord {
+/// `database/request`. One that cannot be understood asks for nothing; `None`: not known.
+pub(crate) async fn request(cluster: &Cluster) -> Option<RequestRecord> {
     match within(cluster.get(keys::DATABASE_REQUEST)).await {
-        Ok(Some(entry)) => serde_json::from_str(&entry.value).unwrap_or_else(|e| {
+        Ok(Some(entry)) => Some(serde_json::from_str(&entry.value).unwrap_or_else(|e| {
             tracing::warn!("{}: {e}", keys::DATABASE_REQUEST);
             RequestRecord::default()
-        }),
-        Ok(None) => RequestRecord::default(),
+        })),
+        Ok(None) => Some(RequestRecord::default()),
         Err(why) => {
             tracing::debug!("{}: {why}", keys::DATABASE_REQUEST);
-            RequestRecord::default()
+            None
         }
     }
 }
 
 /// A store that does not answer must not keep the keeper from its other duties.
-async fn within<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+pub(crate) async fn within<T, E: std::fmt::Display>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
     match tokio::time::timeout(STORE_LIMIT, asked).await {
         Ok(answer) => answer.map_err(|e| e.to_string()),
         Err(_) => Err(format!("no answer within {} ms", STORE_LIMIT.as_millis())),

@@ -1,13 +1,13 @@
-//! Pure: clients that write wherever a server takes it, and the ledger of what they were told.
+//! Pure: the ledger of what clients were told.
 
 use std::collections::BTreeSet;
 
-/// What was acknowledged to clients.
+/// What was acknowledged to clients. The keepers' own writes have numbers too, and nobody waits for them.
 #[derive(Debug, Default)]
 pub struct Ledger {
     next: u64,
+    own: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
-    pub refused: u64,
 }
 
 impl Ledger {
@@ -17,11 +17,28 @@ impl Ledger {
         self.next
     }
 
-    pub fn acknowledge(&mut self, id: u64) {
-        self.acknowledged.insert(id);
+    /// One that no client waits for.
+    pub fn own_write(&mut self) -> u64 {
+        let id = self.new_write();
+        self.own.insert(id);
+        id
+    }
+
+    /// Whether a client was waiting for it.
+    pub fn acknowledge(&mut self, id: u64) -> bool {
+        !self.own.contains(&id) && self.acknowledged.insert(id)
     }
 
     pub fn acknowledged(&self) -> &BTreeSet<u64> {
         &self.acknowledged
+    }
+
+    /// Has one numbered after `id` been acknowledged?
+    pub fn since(&self, id: u64) -> bool {
+        self.acknowledged.last().is_some_and(|last| *last > id)
+    }
+
+    pub fn last(&self) -> u64 {
+        self.next
     }
 }

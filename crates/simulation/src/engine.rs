@@ -119,6 +119,33 @@ impl Engine {
         Some(gtid(txn, place))
     }
 
+    /// Where it goes on receiving: after what its relay log has, or after what it applied.
+    pub fn place(&self) -> usize {
+        let relay = self.replication.as_ref().map_or(0, |r| r.relay.len());
+        match relay {
+            0 => self.slave_pos.gtids().first().map_or(0, |gtid| gtid.sequence as usize),
+            _ => self.received(),
+        }
+    }
+
+    /// The position it asks its source to begin after.
+    pub fn asks_from(&self, received: &Position) -> Position {
+        let relay = self.replication.as_ref().is_some_and(|r| !r.relay.is_empty());
+        match relay {
+            true => received.clone(),
+            false => self.slave_pos.clone(),
+        }
+    }
+
+    pub fn position_at(&self, place: usize) -> Position {
+        position(self.gtid(place))
+    }
+
+    /// Written by its keeper, before anybody follows.
+    pub fn log_own(&mut self, me: usize, id: u64) {
+        self.log.push(Txn { server: me, id });
+    }
+
     pub fn binlog_pos(&self) -> Position {
         position(self.gtid(self.log.len()))
     }
@@ -203,8 +230,12 @@ impl Engine {
         });
     }
 
+    /// START SLAVE with both threads stopped fetches everything anew.
     pub fn start_replication(&mut self) {
         if let Some(replication) = &mut self.replication {
+            if replication.io == Io::Stopped && !replication.applies {
+                replication.relay.clear();
+            }
             replication.applies = true;
             if replication.io == Io::Stopped {
                 replication.io = Io::Connecting;

@@ -7,63 +7,84 @@ use std::time::Duration;
 
 use database::failover::attempts::Attempts;
 use database::failover::candidate;
-use database::failover::decision::Action;
+use database::failover::decision::{Action, Decision};
 use database::failover::memory::{Look, Memory};
+pub use database::failover::view::View;
 use database::failover::view::{
-    self, Engine as Seen, InFlight, Long, Peer, Status, Store as SeenStore, Time, View,
+    self, Engine as Seen, InFlight, Peer, Status, Store as SeenStore, Time,
 };
-use database::record::{Generation, Obeyed, RequestRecord};
+use database::record::{Generation, Obeyed, RequestRecord, StateRecord};
+use mysql::gtid::mariadb::Position;
+use process::restart::{self, History};
 use site::name::{MemberName, ServerName};
 use site::target::MemberAddress;
 
 use crate::clock::Us;
 use crate::engine::{Engine, Io};
-use crate::store::Store;
+use crate::store::Records;
 
 /// Where a step stands.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Phase {
     Idle,
-    Reading,
-    /// What it has seen waits until the others were told.
-    Announcing(Box<(View, Peer)>),
-    /// Actions not done yet, and the view they were decided on.
-    Acting(Box<(View, Vec<Action>)>),
-    /// The state is being written: the actions after it.
-    Putting(Box<(View, Vec<Action>)>),
+    ReadingState,
+    ReadingRecords,
+    /// The server is asked, and does not answer until then.
+    Asking,
+    /// What it has seen waits until the others were told. The second try of a write that met another
+    /// version is the last.
+    Announcing {
+        view: Box<View>,
+        record: Box<Peer>,
+        again: bool,
+    },
+    Acting(Box<Acting>),
+    /// The state is being written.
+    Putting(Box<Acting>),
+}
+
+/// Actions not done yet, and what they were decided on.
+#[derive(Debug)]
+pub struct Acting {
+    pub view: View,
+    pub decision: Decision,
+    pub next: usize,
+    /// Since when the current one waits, and for which of the server's transactions.
+    pub waits: Option<(Us, usize)>,
 }
 
 /// One life of a keeper.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Keeper {
     pub life: u64,
     pub phase: Phase,
-    /// Number of the question to the store that it waits for.
+    /// Number of the question to the store, or of the wait, that it is in.
     pub asked: u64,
-    pub step_began: Time,
+    /// Something happened while it was busy.
+    pub poked: bool,
+    pub state: Option<Option<StateRecord>>,
+    pub records: Records,
+    pub request: RequestRecord,
+    pub looked_at: Time,
     pub put_sent: Time,
     pub memory: Memory,
     pub recalled: bool,
     /// Version and content of its own record, as it wrote it last.
     pub written: Option<(u64, Peer)>,
-    pub settled: bool,
+    /// When; `None`: another one may be under way.
+    pub written_at: Option<Time>,
     pub in_flight: Option<InFlight>,
     pub accounts_for: Option<Generation>,
     pub last_beat: Option<Time>,
     pub starts: Attempts,
     pub rebuilds: Vec<Time>,
     pub last_actions: Vec<Action>,
-    pub down: Down,
+    pub history: History,
+    pub start_at: Time,
+    pub answered_at: Time,
     pub silent_since: Option<Time>,
     /// When its fence kills the server, by its own clock.
     pub deadline: Option<Time>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct Down {
-    pub start_at: Time,
-    pub short_runs: u32,
-    pub answered_at: Time,
 }
 
 impl Keeper {
@@ -72,38 +93,75 @@ impl Keeper {
             life,
             phase: Phase::Idle,
             asked: 0,
-            step_began: Time::default(),
+            poked: false,
+            state: None,
+            records: Records::new(),
+            request: RequestRecord::default(),
+            looked_at: Time::default(),
             put_sent: Time::default(),
             memory: Memory::default(),
             recalled: false,
             written: None,
-            settled: false,
+            written_at: None,
             in_flight: None,
             accounts_for: None,
             last_beat: None,
             starts: Attempts::default(),
             rebuilds: Vec::new(),
             last_actions: Vec::new(),
-            down: Down::default(),
+            history: History::default(),
+            start_at: Time::default(),
+            answered_at: Time::default(),
             silent_since: None,
             deadline: None,
         }
     }
 
-    /// The server has ended, or did not come up: `process::restart` in small.
+    /// The server has ended, or did not come up.
     pub fn engine_ended(&mut self, now: Time, came_up: bool) {
-        let ran = now.since(self.down.answered_at);
-        self.down.short_runs = match came_up && ran > Duration::from_secs(30) {
-            true => 0,
-            false => self.down.short_runs + 1,
+        let ran = match came_up {
+            true => now.since(self.answered_at),
+            false => Duration::ZERO,
         };
-        let waits = self.down.short_runs.saturating_sub(1).min(6);
-        let wait = match waits {
-            0 if came_up => 0,
-            n => 250u64 << n,
-        };
-        self.down.start_at = now.after(Duration::from_millis(wait.min(10_000)));
+        let restart = restart::after_exit(self.history, ran);
+        self.history = restart.history;
+        self.start_at = now.after(restart.after);
         self.silent_since = None;
+    }
+
+    pub fn written_version(&self) -> u64 {
+        self.written.as_ref().map_or(0, |(version, _)| *version)
+    }
+
+    /// The promise of an earlier life still holds.
+    pub fn recall(&mut self, me: usize) {
+        if !self.recalled {
+            self.memory.promised = self.records.get(&me).and_then(|(_, peer)| peer.stopped_for);
+            self.recalled = true;
+        }
+    }
+
+    /// What others decide by is written at once, what only moves on once a second; as
+    /// `database::keeper::announce` does it.
+    pub fn is_news(&self, record: &Peer) -> bool {
+        let (Some((_, last)), Some(at)) = (&self.written, self.written_at) else {
+            return true;
+        };
+        let coarse = |peer: &Peer| Peer {
+            seen: 0,
+            received: Position::default(),
+            applied: Position::default(),
+            ..peer.clone()
+        };
+        let pause = Duration::from_secs(1);
+        let due = record.stopped_for.is_some() || self.looked_at.since(at) >= pause;
+        coarse(record) != coarse(last) || (record != last && due)
+    }
+
+    /// Its record is in the store and makes that promise.
+    pub fn says(&self, promised: Option<u64>) -> bool {
+        let last = self.written.as_ref().filter(|_| self.written_at.is_some());
+        last.is_some_and(|(_, last)| last.stopped_for == promised)
     }
 }
 
@@ -137,34 +195,27 @@ pub fn number(name: &MemberName) -> usize {
     number.and_then(|n| n.parse::<usize>().ok()).unwrap_or(1) - 1
 }
 
-/// What is seen, before the others are told.
+/// What is seen, before the others are told. `announced` is not known yet.
 pub fn look(
     keeper: &mut Keeper,
     site: &Site,
     me: usize,
-    stored: Option<&Store>,
     obeyed: Option<&Obeyed>,
     engine: &Engine,
-    (true_now, wall_ms): (Us, u64),
+    true_now: Us,
 ) -> View {
-    let now = keeper.step_began;
+    let now = keeper.looked_at;
     let my_name = name(me);
-    let store = match stored {
+    let store = match &keeper.state {
         None => SeenStore::Unusable("no answer".to_owned()),
-        Some(store) => match &store.state {
-            None => SeenStore::Empty,
-            Some(state) => SeenStore::Names(Box::new(state.clone())),
-        },
+        Some(None) => SeenStore::Empty,
+        Some(Some(state)) => SeenStore::Names(Box::new(state.clone())),
     };
-    let peers: BTreeMap<MemberName, Peer> = stored
-        .map(|store| {
-            let others = store.records.iter().filter(|(server, _)| **server != me);
-            others
-                .map(|(server, (_, peer))| (name(*server), peer.clone()))
-                .collect()
-        })
-        .unwrap_or_default();
-    let request = stored.map_or_else(RequestRecord::default, |store| store.request.clone());
+    let others = keeper.records.iter().filter(|(server, _)| **server != me);
+    let peers: BTreeMap<MemberName, Peer> = others
+        .map(|(server, (_, peer))| (name(*server), peer.clone()))
+        .collect();
+    let request = keeper.request.clone();
     let seen = seen(keeper, me, engine, true_now, now);
     let others: Vec<MemberName> = site
         .members
@@ -190,7 +241,7 @@ pub fn look(
         first_primary: me == 0,
         max_lag: Duration::from_secs(5),
         acknowledged: site.acknowledged,
-        wall_ms,
+        wall_ms: true_now / 1000,
         store,
         seen_at: memory.seen_at(),
         held: memory.held.clone(),
@@ -217,7 +268,7 @@ fn seen(keeper: &mut Keeper, me: usize, engine: &Engine, true_now: Us, now: Time
     if !engine.running {
         return Seen::Down {
             why: "it ended".to_owned(),
-            start_at: keeper.down.start_at,
+            start_at: keeper.start_at,
             needs_you: false,
         };
     }
@@ -267,11 +318,10 @@ fn status(me: usize, engine: &Engine) -> Status {
 
 /// What this member writes of itself after that look.
 pub fn standing(view: &View, me: usize) -> Peer {
-    let mine = view
-        .state()
-        .and_then(|state| candidate::standing(view, state, &name(me)));
-    mine.unwrap_or_else(|| Peer {
+    let state = view.state();
+    let mine = state.and_then(|state| candidate::standing(view, state, &name(me)));
+    Peer {
         obeyed: view.obeyed.clone(),
-        ..Peer::default()
-    })
+        ..mine.unwrap_or_default()
+    }
 }

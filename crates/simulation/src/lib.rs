@@ -28,9 +28,13 @@ pub mod sabotage;
 pub mod trace;
 pub mod world;
 
-// what must hold
-pub mod invariants;
-pub mod liveness;
+// the world's parts in motion
+mod hands;
+mod invariants;
+mod liveness;
+mod replication;
+mod step;
+mod trouble;
 
 pub use sabotage::Rule;
-pub use world::{Failure, run};
+pub use world::{Failure, Options, Outcome, run};

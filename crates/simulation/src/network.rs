@@ -69,4 +69,9 @@ impl Network {
             false => Fate::Arrives(now + delay),
         }
     }
+
+    /// When a stream gets through.
+    pub fn free_at(&self, from: Node, to: Node, now: Us) -> Us {
+        self.cut.get(&(from, to)).map_or(now, |until| now.max(*until))
+    }
 }

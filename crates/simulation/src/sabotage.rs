@@ -79,7 +79,7 @@ impl Rule {
 }
 
 /// What `decide` is given instead.
-pub fn view(off: Option<Rule>, view: &mut View, now: Time) {
+pub fn view(off: Option<Rule>, view: &mut View, me: &MemberName, now: Time) {
     match off {
         Some(Rule::WaitTheLeaseOut) => {
             view.seen_at = Time(view.seen_at.0.saturating_sub(Duration::from_secs(4)));
@@ -92,9 +92,9 @@ pub fn view(off: Option<Rule>, view: &mut View, now: Time) {
                 .filter(|(_, peer)| peer.stopped_for == revision)
                 .map(|(name, _)| name.clone())
                 .collect();
-            electing(view, now, |state, me| {
+            electing(view, now, |state| {
                 if let SyncSet::Members(set) = &mut state.sync_set {
-                    set.retain(|name| heard.contains(name) || me.contains(name));
+                    set.retain(|name| heard.contains(name) || name == me);
                 }
             });
         }
@@ -105,7 +105,7 @@ pub fn view(off: Option<Rule>, view: &mut View, now: Time) {
                 .into_iter()
                 .filter(|name| Some(name) != writer.as_ref())
                 .collect();
-            electing(view, now, |state, _| {
+            electing(view, now, |state| {
                 if let SyncSet::Members(set) = &mut state.sync_set {
                     set.extend(heard);
                 }
@@ -229,19 +229,11 @@ fn is_free(view: &View, now: Time) -> bool {
 }
 
 /// Changes the state that a candidate sees in an election.
-fn electing(view: &mut View, now: Time, change: impl FnOnce(&mut StateRecord, &[MemberName])) {
-    if !is_free(view, now) {
-        return;
-    }
-    // Whoever is no peer is this member itself.
-    let me: Vec<MemberName> = view
-        .members
-        .iter()
-        .map(|member| member.name.clone())
-        .filter(|name| !view.peers.contains_key(name))
-        .collect();
-    if let Store::Names(state) = &mut view.store {
-        change(state, &me);
+fn electing(view: &mut View, now: Time, change: impl FnOnce(&mut StateRecord)) {
+    if is_free(view, now)
+        && let Store::Names(state) = &mut view.store
+    {
+        change(state);
     }
 }
 

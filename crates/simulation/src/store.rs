@@ -6,27 +6,32 @@ use std::collections::BTreeMap;
 use database::failover::view::Peer;
 use database::record::{RequestRecord, StateRecord};
 
-/// What is read in one go.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Store {
     pub state: Option<StateRecord>,
     pub request: RequestRecord,
     /// By server, with its version.
-    pub records: BTreeMap<usize, (u64, Peer)>,
-    pub down: bool,
+    pub records: Records,
 }
+
+pub type Records = BTreeMap<usize, (u64, Peer)>;
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Read,
+    ReadState,
+    ReadRecords,
     /// Expects the revision before; the first one expects nothing.
     PutState(Box<StateRecord>),
-    PutRecord { expected: u64, record: Box<Peer> },
+    PutRecord {
+        expected: u64,
+        record: Box<Peer>,
+    },
 }
 
 #[derive(Debug, Clone)]
 pub enum Reply {
-    Read(Box<Store>),
+    State(Box<Option<StateRecord>>),
+    Records(Box<(Records, RequestRecord)>),
     Written,
     /// Not written: another version is there.
     Conflict(u64),
@@ -35,7 +40,10 @@ pub enum Reply {
 impl Store {
     pub fn apply(&mut self, server: usize, op: Op) -> Reply {
         match op {
-            Op::Read => Reply::Read(Box::new(self.clone())),
+            Op::ReadState => Reply::State(Box::new(self.state.clone())),
+            Op::ReadRecords => {
+                Reply::Records(Box::new((self.records.clone(), self.request.clone())))
+            }
             Op::PutState(next) => {
                 let revision = self.state.as_ref().map_or(0, |state| state.revision);
                 if next.revision != revision + 1 {

@@ -1,11 +1,13 @@
 //! Restored data in the place of the live data, of a site that is stopped.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cluster::Cluster;
+use cluster::{Cluster, keys};
 use database::backup::catalog::Catalog;
 use database::backup::restore::Restored;
-use database::record::Identity;
+use database::failover::state_change;
+use database::record::{Identity, StateRecord};
 use site::target::MemberTarget;
 
 use super::{failed, io_failed};
@@ -42,6 +44,7 @@ pub(super) async fn replace(
         .map_err(|e| failed(&e))?;
     let begun = database::backup::keeper::begin_history(cluster, catalog).await;
     begun.map_err(|e| UpError::new(e, ""))?;
+    begin_generation(cluster, primary, restored).await?;
     let mut aside = Vec::new();
     for member in members {
         let live = data.join(member.name.as_str());
@@ -54,6 +57,30 @@ pub(super) async fn replace(
         database::engine::create::rename(&fresh, &live).map_err(|e| failed(&e))?;
     }
     Ok(aside)
+}
+
+/// The cluster state says what its primary had at least: less from now on, and whoever has more does not
+/// come back with it.
+async fn begin_generation(
+    cluster: &Cluster,
+    primary: &MemberTarget,
+    restored: &Restored,
+) -> Result<(), UpError> {
+    let entry = cluster.get(keys::DATABASE_STATE).await;
+    let Some(entry) = entry.map_err(|e| failed(&e))? else {
+        return Ok(());
+    };
+    let state: StateRecord = serde_json::from_str(&entry.value).map_err(|e| {
+        let what = format!("the cluster state ({}): {e}", keys::DATABASE_STATE);
+        UpError::new(what, "nothing was replaced")
+    })?;
+    let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH);
+    let wall_ms = wall_ms.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+    let position = restored.position.to_string();
+    let next = state_change::restored(&state, &primary.name, position, wall_ms);
+    let value = serde_json::to_string(&next).map_err(|e| failed(&e))?;
+    let put = cluster.put_if(keys::DATABASE_STATE, Some(entry.version), value);
+    put.await.map(drop).map_err(|e| failed(&e))
 }
 
 /// `db-1.before-restore-1`, and so on.

@@ -50,6 +50,7 @@ pub mod decide;
 pub mod decision;
 pub mod lease;
 pub mod no_state;
+pub mod pace;
 pub mod rebuild;
 pub mod rejoin;
 pub mod state_change;

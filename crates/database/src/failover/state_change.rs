@@ -82,15 +82,41 @@ pub fn opened(state: &StateRecord, view: &View, status: &Status) -> StateRecord 
     next.sync_set = none(view);
     next.forced = false;
     next.position = status.binlog_pos.to_string();
+    remember(&mut next, status.binlog_pos.to_string(), view.wall_ms);
+    next
+}
+
+/// The change that `next` is.
+fn remember(next: &mut StateRecord, began: String, at_ms: u64) {
     next.history.push(Change {
-        generation: state.generation,
-        primary: state.primary.clone(),
-        began: status.binlog_pos.to_string(),
-        at_ms: view.wall_ms,
-        why: state.why.clone(),
+        generation: next.generation,
+        primary: next.primary.clone(),
+        began,
+        at_ms,
+        why: next.why.clone(),
     });
     let over = next.history.len().saturating_sub(HISTORY);
     next.history.drain(..over);
+}
+
+/// The data of all members was replaced by a restored state that stands at `position`; `me` goes on from
+/// there, alone at first. Nothing runs.
+pub fn restored(
+    state: &StateRecord,
+    me: &MemberName,
+    position: String,
+    wall_ms: u64,
+) -> StateRecord {
+    let mut next = released(&handed_to(state, me, "restored from a backup"));
+    next.revision = state.revision.saturating_add(1);
+    next.writer = me.clone();
+    next.sync_set = match state.sync_set {
+        SyncSet::Async => SyncSet::Async,
+        SyncSet::Members(_) => SyncSet::alone(),
+    };
+    next.forced = false;
+    next.position.clone_from(&position);
+    remember(&mut next, position, wall_ms);
     next
 }
 

@@ -5,7 +5,7 @@
 //! to wait for it. Everything that waits also waits for the order to stop.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cluster::{Cluster, PutError, Secrets, Version, keys};
 use process::spawn::{Exit, Running};
@@ -27,26 +27,20 @@ use crate::engine::tool::Cancel;
 use crate::failover::attempts::Attempts;
 use crate::failover::candidate;
 use crate::failover::decide::decide;
-use crate::failover::decision::{Action, Decision, Put, Reason};
+use crate::failover::decision::{Action, Decision, Put};
 use crate::failover::diagnosis::Diagnosis;
 use crate::failover::lease;
 use crate::failover::memory::{Look, Memory, Outcome};
+use crate::failover::pace;
 use crate::failover::rejoin;
 use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
 use crate::rebuild::{self, Job, Outcome as Rebuilding, RebuildError};
-use crate::record::{Generation, Identity, MemberRecord, Standing, StateRecord};
+use crate::record::{Generation, Identity, MemberRecord, RequestRecord, Standing, StateRecord};
 use crate::report::MemberReport;
 use crate::tell::news;
 
-/// Between two looks when nothing happens: a replica's lag is known twice a second, and a look costs
-/// three statements of 0.1 ms.
-const TICK: Duration = Duration::from_millis(500);
-/// The same while a replica is about to be of use.
-const SETTLING: Duration = Duration::from_millis(100);
-/// The same while writes wait.
-const ELECTING: Duration = Duration::from_millis(25);
 /// Rebuilds remembered; the limit on their frequency looks at three.
 const REBUILDS_KEPT: usize = 8;
 
@@ -85,6 +79,8 @@ pub(super) struct Actor {
     identity: Option<Identity>,
     announced: Announcement,
     others: BTreeMap<MemberName, MemberRecord>,
+    /// As it was read last.
+    request: RequestRecord,
     /// The version of `database/state` that was read last.
     state_version: Option<Version>,
     memory: Memory,
@@ -134,6 +130,7 @@ impl Actor {
             identity: None,
             announced: Announcement::default(),
             others: BTreeMap::new(),
+            request: RequestRecord::default(),
             state_version: None,
             memory: Memory::default(),
             recalled: false,
@@ -182,9 +179,10 @@ impl Actor {
 
     /// One round. `None`: something was done, look again at once; else until when to wait.
     async fn step(&mut self) -> Option<Time> {
+        let mut view = self.observe().await;
+        view.announced = self.announce(&view).await;
+        // Everything before took its time: a lease may have ended meanwhile.
         let now = self.now();
-        let mut view = self.observe(now).await;
-        view.announced = self.announce(&view, now).await;
         let decision = decide(&view, self.me(), now);
         self.voice.say(&view, &decision, &self.process, now);
         if matches!(
@@ -197,10 +195,10 @@ impl Actor {
         let repeated = decision.actions == self.last_actions;
         self.last_actions.clone_from(&decision.actions);
         // An action that changed nothing must not be repeated without a pause.
-        (!acted || repeated).then(|| next_look(&decision, now))
+        (!acted || repeated).then(|| pace::next_look(&decision, now))
     }
 
-    async fn observe(&mut self, now: Time) -> View {
+    async fn observe(&mut self) -> View {
         if !self.recalled {
             match Announcement::recall(&self.cluster, &self.server).await {
                 Ok(promised) => {
@@ -212,8 +210,16 @@ impl Actor {
         }
         let (store, version) = observe::store(&self.cluster).await;
         self.state_version = version;
-        self.others = observe::others(&self.cluster, self.me()).await;
-        let request = observe::request(&self.cluster).await;
+        // One that does not answer would not answer the other questions either, and the primary is in a
+        // hurry. What was asked for stays asked for.
+        if !matches!(store, Store::Unusable(_)) {
+            self.others = observe::others(&self.cluster, self.me()).await;
+            if let Some(request) = observe::request(&self.cluster).await {
+                self.request = request;
+            }
+        }
+        // After the answer: what a lease is counted from is never before its renewal was sent.
+        let now = self.now();
         let engine = self.engine(now).await;
         let members = self.server.target.members.clone();
         let me = self.me().clone();
@@ -238,7 +244,7 @@ impl Actor {
             store: &store,
             obeyed: obeyed.as_ref(),
             engine: &engine,
-            request: &request,
+            request: &self.request,
         };
         self.memory.looked(&look, now);
         View {
@@ -250,7 +256,7 @@ impl Actor {
             store,
             seen_at: self.memory.seen_at(),
             held: self.memory.held.clone(),
-            request,
+            request: self.request.clone(),
             obeyed,
             peers,
             announced: false,
@@ -270,11 +276,12 @@ impl Actor {
     }
 
     /// Writes down what this member has, after a look. Whether the others can count on it.
-    async fn announce(&mut self, view: &View, now: Time) -> bool {
+    async fn announce(&mut self, view: &View) -> bool {
         // Writing before the earlier promise is known would take it back.
-        if !self.recalled {
+        if !self.recalled || matches!(view.store, Store::Unusable(_)) {
             return false;
         }
+        let now = self.now();
         let me = self.me().clone();
         let state = view.state();
         let standing = state.and_then(|state| candidate::standing(view, state, &me));
@@ -515,21 +522,6 @@ impl Actor {
         }
         let exit = self.process.stop().await;
         self.voice.stopped(exit);
-    }
-}
-
-fn next_look(decision: &Decision, now: Time) -> Time {
-    let tick = match decision.diagnosis {
-        Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } | Diagnosis::NoState => {
-            SETTLING
-        }
-        Diagnosis::LeaseFree { .. } | Diagnosis::Draining | Diagnosis::Switching => ELECTING,
-        _ => TICK,
-    };
-    match decision.reason {
-        Reason::StartNotBefore(time) => time.min(now.after(tick)),
-        Reason::Announcing => now.after(ELECTING),
-        _ => now.after(tick),
     }
 }
 

@@ -7,6 +7,7 @@ use cluster::{Cluster, PutError, Version, keys};
 use crate::engine::identity;
 use crate::engine::mariadb::Server;
 use crate::failover::view::Time;
+use crate::observe;
 use crate::record::{FORMAT, Identity, MemberRecord, Standing};
 
 /// The record that stands in the cluster state.
@@ -55,13 +56,7 @@ impl Announcement {
         };
         let key = keys::database_member(&server.target.name);
         let known = self.written.as_ref().map(|(version, _)| *version);
-        let mut put = cluster.put_if(&key, known, text.clone()).await;
-        // The only writer is this member, in an earlier life.
-        if let Err(PutError::Conflict(conflict)) = put {
-            let current = conflict.current.map(|current| current.version);
-            put = cluster.put_if(&key, current, text).await;
-        }
-        match put {
+        match observe::within(put(cluster, &key, known, text)).await {
             Ok(version) => {
                 self.written = Some((version, record));
                 self.at = Some(now);
@@ -77,7 +72,7 @@ impl Announcement {
     /// The promise that an earlier life of this keeper made: it still holds. `Err`: not known yet.
     pub(super) async fn recall(cluster: &Cluster, server: &Server) -> Result<Option<u64>, String> {
         let key = keys::database_member(&server.target.name);
-        let entry = cluster.get(&key).await.map_err(|e| e.to_string())?;
+        let entry = observe::within(cluster.get(&key)).await?;
         // A record of another form is of before there were promises.
         let record = entry.and_then(|e| serde_json::from_str::<MemberRecord>(&e.value).ok());
         Ok(record.and_then(|record| record.standing.stopped_for))
@@ -107,5 +102,21 @@ impl Announcement {
             return false;
         };
         self.at.is_some() && last.standing.stopped_for == promised
+    }
+}
+
+/// The only other writer is this member in an earlier life.
+async fn put(
+    cluster: &Cluster,
+    key: &str,
+    known: Option<Version>,
+    text: String,
+) -> Result<Version, PutError> {
+    match cluster.put_if(key, known, text.clone()).await {
+        Err(PutError::Conflict(conflict)) => {
+            let current = conflict.current.map(|current| current.version);
+            cluster.put_if(key, current, text).await
+        }
+        put => put,
     }
 }

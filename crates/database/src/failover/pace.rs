@@ -1,0 +1,31 @@
+//! Pure: how soon a keeper looks again when nothing woke it.
+
+use std::time::Duration;
+
+use super::decision::{Decision, Reason};
+use super::diagnosis::Diagnosis;
+use super::view::Time;
+
+/// When nothing happens: a replica's lag is known twice a second, and a look costs three statements of
+/// 0.1 ms.
+const TICK: Duration = Duration::from_millis(500);
+/// While a replica is about to be of use.
+const SETTLING: Duration = Duration::from_millis(100);
+/// While writes wait.
+const ELECTING: Duration = Duration::from_millis(25);
+
+/// The next look after one at `now` that changed nothing.
+pub fn next_look(decision: &Decision, now: Time) -> Time {
+    let tick = match decision.diagnosis {
+        Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } | Diagnosis::NoState => {
+            SETTLING
+        }
+        Diagnosis::LeaseFree { .. } | Diagnosis::Draining | Diagnosis::Switching => ELECTING,
+        _ => TICK,
+    };
+    match decision.reason {
+        Reason::StartNotBefore(time) => time.min(now.after(tick)),
+        Reason::Announcing => now.after(ELECTING),
+        _ => now.after(tick),
+    }
+}

@@ -1,0 +1,135 @@
+//! What must come about: when the troubles are over, a primary that takes writes, and others that have
+//! them; and then, when that primary is lost for good, another.
+
+use database::record::SyncSet;
+
+use crate::clock::{MS, S, Us};
+use crate::faults::LAST;
+use crate::keeper::number;
+use crate::world::{Event, World};
+
+/// Pauses between many failovers are a minute at most; between two rebuilds too.
+const PATIENCE: Us = 200 * S;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Troubles,
+    /// Writes after this one count.
+    Healed { since: Us, after: u64 },
+    /// The primary of then is gone for good.
+    Lost { since: Us, after: u64, who: usize },
+    Over,
+}
+
+impl World {
+    pub(crate) fn liveness(&mut self) -> Result<(), String> {
+        match self.stage {
+            Stage::Troubles => self.heal(),
+            Stage::Healed { since, after } => self.settle(since, after)?,
+            Stage::Lost { since, after, who } => self.succeed(since, after, who)?,
+            Stage::Over => {}
+        }
+        self.later(250 * MS, 0, Event::Look);
+        Ok(())
+    }
+
+    fn heal(&mut self) {
+        debug_assert!(self.now >= LAST);
+        self.network.heal();
+        self.store_down_until = 0;
+        self.store.request.paused = false;
+        for server in 0..self.servers.len() {
+            let at = self.at_server(server);
+            at.frozen_until = 0;
+            at.paused_until = 0;
+            at.engine.frozen_until = 0;
+            at.engine.cannot_start_until = 0;
+            at.engine.slow_until = 0;
+            self.later(0, server, Event::MachineBack);
+        }
+        self.tell_all();
+        let after = self.ledger.last();
+        self.trace.note(self.now, || "*** all is mended".to_owned());
+        self.stage = Stage::Healed {
+            since: self.now,
+            after,
+        };
+    }
+
+    /// Who takes writes, when a client was told so.
+    fn serves(&self, after: u64) -> Option<usize> {
+        let state = self.store.state.as_ref()?;
+        let primary = number(&state.primary);
+        let at = self.server(primary);
+        let takes = at.up && at.engine.answers(self.now) && !at.engine.read_only;
+        (state.is_open() && takes && self.ledger.since(after)).then_some(primary)
+    }
+
+    fn settle(&mut self, since: Us, after: u64) -> Result<(), String> {
+        let late = self.now - since > PATIENCE;
+        let Some(primary) = self.serves(after) else {
+            return match late {
+                true => Err(format!("nobody takes writes: {}", self.standing())),
+                false => Ok(()),
+            };
+        };
+        if !self.is_redundant(primary) && !late {
+            return Ok(());
+        }
+        self.keeps(primary)?;
+        // With nobody else that has everything, nobody may take over.
+        if !self.is_redundant(primary) {
+            self.stage = Stage::Over;
+            return Ok(());
+        }
+        self.trace
+            .note(self.now, || format!("*** db-{} is lost", primary + 1));
+        self.power_off(primary);
+        self.stage = Stage::Lost {
+            since: self.now,
+            after: self.ledger.last(),
+            who: primary,
+        };
+        Ok(())
+    }
+
+    fn succeed(&mut self, since: Us, after: u64, who: usize) -> Result<(), String> {
+        let Some(primary) = self.serves(after).filter(|primary| *primary != who) else {
+            return match self.now - since > PATIENCE {
+                true => Err(format!("nobody succeeds: {}", self.standing())),
+                false => Ok(()),
+            };
+        };
+        self.keeps(primary)?;
+        self.stage = Stage::Over;
+        Ok(())
+    }
+
+    fn keeps(&self, primary: usize) -> Result<(), String> {
+        match self.site.acknowledged {
+            true => self.has_everything(primary),
+            false => Ok(()),
+        }
+    }
+
+    /// Others have what the primary has, and the state says who.
+    fn is_redundant(&self, primary: usize) -> bool {
+        let Some(state) = &self.store.state else {
+            return false;
+        };
+        let log = self.server(primary).engine.log.len();
+        let near = |server: usize| {
+            let replication = self.server(server).engine.replication.as_ref();
+            replication.is_some_and(|r| r.source == primary)
+                && self.server(server).engine.received() + 5 >= log
+        };
+        match &state.sync_set {
+            SyncSet::Members(set) => !set.is_empty() && set.iter().all(|name| near(number(name))),
+            SyncSet::Async => (0..self.servers.len()).any(near),
+        }
+    }
+
+    fn standing(&self) -> String {
+        format!("{:?}", self.store.state)
+    }
+}

@@ -1,0 +1,514 @@
+//! One run: servers, keepers and clients as events in the order of true time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use database::failover::view::Time;
+use database::record::Obeyed;
+
+use crate::chance::Chance;
+use crate::client::Ledger;
+use crate::clock::{Clock, MS, S, Us};
+use crate::engine::{Engine, Txn};
+use crate::faults::{self, Planned};
+use crate::invariants::Watch;
+use crate::keeper::{Keeper, Site};
+use crate::liveness::Stage;
+use crate::network::{Fate, Network, Node};
+use crate::sabotage::Rule;
+use crate::store::{Op, Reply, Store};
+use crate::trace::Trace;
+
+/// How a run is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The rule that is taken away.
+    pub off: Option<Rule>,
+    /// Keep what happened, for `Failure::trace`.
+    pub keep: bool,
+}
+
+/// What a good run did, so that a test can tell that it did something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub acknowledged: usize,
+    /// Changes of primary after the first.
+    pub changes: u64,
+    pub rebuilds: u64,
+    pub fenced: u64,
+    pub events: u64,
+}
+
+/// A promise that was not kept.
+#[derive(Debug)]
+pub struct Failure {
+    pub seed: u64,
+    pub at: Us,
+    pub what: String,
+    pub trace: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = self.at / MS;
+        write!(
+            f,
+            "seed {}, {ms} ms: {}\n{}",
+            self.seed, self.what, self.trace
+        )
+    }
+}
+
+/// What is to come.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Wake(u64),
+    /// A wait of the keeper's is over.
+    Waited(u64),
+    AtStore(u64, Op),
+    FromStore(u64, Reply),
+    StoreSilent(u64),
+    StateChanged,
+    /// Its own clock shows the deadline.
+    Fence(Time),
+    Started,
+    Rebuilt(usize),
+    MachineBack,
+    // the server, in one of its lives
+    Link(u64),
+    Apply(u64),
+    Deliver(Box<Delivery>),
+    Acknowledge {
+        from: usize,
+        connection: u64,
+        place: usize,
+        life: u64,
+    },
+    // the site
+    Clients,
+    Trouble(usize),
+    Relief(usize),
+    Look,
+}
+
+/// Transactions on their way to a replica.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub from: usize,
+    pub connection: u64,
+    pub life: u64,
+    pub txns: Vec<Txn>,
+}
+
+/// One server of the site.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub clock: Clock,
+    pub up: bool,
+    /// The machine stands still until then.
+    pub frozen_until: Us,
+    pub engine: Engine,
+    pub keeper: Keeper,
+    pub paused_until: Us,
+    /// On its disk.
+    pub obeyed: Option<Obeyed>,
+    /// The last message of each connection arrives then: they keep their order.
+    pub last_arrival: Vec<Us>,
+    pub applying: bool,
+    pub heard_source: Us,
+}
+
+#[derive(Debug)]
+pub(crate) struct Scheduled {
+    at: Us,
+    order: u64,
+    server: usize,
+    /// The keeper's life it was meant for.
+    life: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub(crate) now: Us,
+    pub(crate) off: Option<Rule>,
+    pub(crate) chance: Chance,
+    pub(crate) site: Site,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) network: Network,
+    pub(crate) store: Store,
+    pub(crate) store_down_until: Us,
+    pub(crate) ledger: Ledger,
+    pub(crate) plan: Vec<Planned>,
+    /// Whole machines may stand still: two servers may take writes for a moment then, and only the
+    /// acknowledgements keep them apart.
+    pub(crate) freezes: bool,
+    pub(crate) watch: Watch,
+    pub(crate) stage: Stage,
+    pub(crate) trace: Trace,
+    pub(crate) connections: u64,
+    pub(crate) outcome: Outcome,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    order: u64,
+}
+
+/// Longer than any good run.
+const END: Us = 600 * S;
+
+/// Runs one seed.
+pub fn run(seed: u64, options: Options) -> Result<Outcome, Box<Failure>> {
+    let mut world = World::new(seed, options);
+    match world.go() {
+        Ok(()) => {
+            world.outcome.acknowledged = world.ledger.acknowledged().len();
+            Ok(world.outcome)
+        }
+        Err(what) => Err(Box::new(Failure {
+            seed,
+            at: world.now,
+            what,
+            trace: world.trace.text(),
+        })),
+    }
+}
+
+impl World {
+    fn new(seed: u64, options: Options) -> Self {
+        let mut chance = Chance::new(seed);
+        let count = match chance.between(0, 10) {
+            0..3 => 2,
+            3..8 => 3,
+            8 => 4,
+            _ => 5,
+        };
+        let acknowledged = !chance.percent(10);
+        let freezes = chance.percent(30);
+        let servers = (0..count)
+            .map(|_| Server {
+                clock: Clock::new(&mut chance),
+                up: true,
+                frozen_until: 0,
+                engine: Engine::new(),
+                keeper: Keeper::new(0),
+                paused_until: 0,
+                obeyed: None,
+                last_arrival: vec![0; count],
+                applying: false,
+                heard_source: 0,
+            })
+            .collect();
+        let plan = faults::plan(&mut chance, count, freezes);
+        let mut world = Self {
+            now: 0,
+            off: options.off,
+            site: Site::new(count, acknowledged),
+            servers,
+            network: Network::default(),
+            store: Store::default(),
+            store_down_until: 0,
+            ledger: Ledger::default(),
+            freezes,
+            watch: Watch::default(),
+            stage: Stage::Troubles,
+            trace: Trace::new(options.keep),
+            connections: 0,
+            outcome: Outcome::default(),
+            queue: BinaryHeap::new(),
+            order: 0,
+            plan,
+            chance,
+        };
+        for server in 0..count {
+            let at = world.chance.between(0, 200 * MS);
+            world.later(at, server, Event::Wake(0));
+        }
+        for (n, planned) in world.plan.clone().iter().enumerate() {
+            world.at(planned.at, 0, Event::Trouble(n));
+            world.at(planned.at + planned.lasts, 0, Event::Relief(n));
+        }
+        world.at(faults::LAST, 0, Event::Look);
+        world.later(0, 0, Event::Clients);
+        world
+    }
+
+    fn go(&mut self) -> Result<(), String> {
+        while self.stage != Stage::Over {
+            let Some(Reverse(next)) = self.queue.pop() else {
+                return Err("nothing happens any more".to_owned());
+            };
+            if next.at > END {
+                return Err("it does not end".to_owned());
+            }
+            self.now = next.at;
+            self.outcome.events += 1;
+            self.happen(next)?;
+            self.look_at_writers()?;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, next: Scheduled) -> Result<(), String> {
+        let Scheduled {
+            server,
+            life,
+            event,
+            ..
+        } = next;
+        let thaws = self.thaws(server, &event);
+        if self.now < thaws {
+            let late = self.chance.between(0, 5 * MS);
+            self.push(thaws + late, server, life, event);
+            return Ok(());
+        }
+        if event.is_keepers() && (life != self.keeper(server).life || !self.server(server).up) {
+            return Ok(());
+        }
+        match event {
+            Event::Wake(token) => self.wake(server, token),
+            Event::Waited(token) => self.waited(server, token),
+            Event::AtStore(asked, op) => self.at_store(server, life, asked, op),
+            Event::FromStore(asked, reply) => self.from_store(server, asked, reply),
+            Event::StoreSilent(asked) => self.store_silent(server, asked),
+            Event::StateChanged => {
+                self.poke(server);
+                Ok(())
+            }
+            Event::Fence(deadline) => {
+                self.fence(server, deadline);
+                Ok(())
+            }
+            Event::Started => {
+                self.started(server);
+                Ok(())
+            }
+            Event::Rebuilt(source) => {
+                self.rebuilt(server, source);
+                Ok(())
+            }
+            Event::MachineBack => {
+                self.machine_back(server);
+                Ok(())
+            }
+            Event::Link(life) => {
+                self.link(server, life);
+                Ok(())
+            }
+            Event::Apply(life) => {
+                self.apply(server, life);
+                Ok(())
+            }
+            Event::Deliver(delivery) => {
+                self.delivered(server, *delivery);
+                Ok(())
+            }
+            Event::Acknowledge {
+                from,
+                connection,
+                place,
+                life,
+            } => {
+                self.acknowledged(server, life, (from, connection), place);
+                Ok(())
+            }
+            Event::Clients => {
+                self.clients();
+                Ok(())
+            }
+            Event::Trouble(n) => {
+                self.trouble(n);
+                Ok(())
+            }
+            Event::Relief(n) => {
+                self.relief(n);
+                Ok(())
+            }
+            Event::Look => self.liveness(),
+        }
+    }
+
+    /// Until when whoever this event is for stands still.
+    fn thaws(&self, server: usize, event: &Event) -> Us {
+        let at = self.server(server);
+        match event {
+            Event::Clients
+            | Event::Trouble(_)
+            | Event::Relief(_)
+            | Event::Look
+            | Event::AtStore(..)
+            | Event::MachineBack => 0,
+            Event::Link(_) | Event::Apply(_) | Event::Deliver(_) | Event::Acknowledge { .. } => {
+                at.frozen_until.max(at.engine.frozen_until)
+            }
+            // Threads and processes of their own.
+            Event::Fence(_) => at.frozen_until,
+            Event::Started | Event::Rebuilt(_) => at.frozen_until,
+            _ => at.frozen_until.max(at.paused_until),
+        }
+    }
+
+    pub(crate) fn server(&self, server: usize) -> &Server {
+        &self.servers[server]
+    }
+
+    pub(crate) fn at_server(&mut self, server: usize) -> &mut Server {
+        &mut self.servers[server]
+    }
+
+    pub(crate) fn keeper(&self, server: usize) -> &Keeper {
+        &self.server(server).keeper
+    }
+
+    pub(crate) fn keep(&mut self, server: usize) -> &mut Keeper {
+        &mut self.at_server(server).keeper
+    }
+
+    pub(crate) fn engine(&mut self, server: usize) -> &mut Engine {
+        &mut self.at_server(server).engine
+    }
+
+    /// What its own clock shows.
+    pub(crate) fn clock(&self, server: usize) -> Time {
+        self.server(server).clock.read(self.now)
+    }
+
+    pub(crate) fn later(&mut self, wait: Us, server: usize, event: Event) {
+        self.at(self.now + wait, server, event);
+    }
+
+    pub(crate) fn at(&mut self, at: Us, server: usize, event: Event) {
+        let life = self.keeper(server).life;
+        self.push(at, server, life, event);
+    }
+
+    pub(crate) fn push(&mut self, at: Us, server: usize, life: u64, event: Event) {
+        self.order += 1;
+        self.queue.push(Reverse(Scheduled {
+            at: at.max(self.now),
+            order: self.order,
+            server,
+            life,
+            event,
+        }));
+    }
+
+    /// Sends a question to the store; its answer, or the end of patience, comes as an event.
+    pub(crate) fn ask(&mut self, server: usize, op: Op) {
+        let keeper = self.keep(server);
+        keeper.asked += 1;
+        let asked = keeper.asked;
+        let patience = self.clock(server).after(std::time::Duration::from_secs(1));
+        let until = self.server(server).clock.when(patience);
+        self.at(until, server, Event::StoreSilent(asked));
+        let (from, to) = (Node::Server(server), Node::Store);
+        if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
+            self.at(at, server, Event::AtStore(asked, op));
+        }
+    }
+
+    fn at_store(&mut self, server: usize, life: u64, asked: u64, op: Op) -> Result<(), String> {
+        if self.now < self.store_down_until {
+            // Lost, or done when it is back.
+            if self.chance.percent(50) {
+                let late = self.chance.between(0, 300 * MS);
+                let back = self.store_down_until + late;
+                self.push(back, server, life, Event::AtStore(asked, op));
+            }
+            return Ok(());
+        }
+        let put = match &op {
+            Op::PutState(next) => Some(next.clone()),
+            _ => None,
+        };
+        let before = self.store.state.clone();
+        let reply = self.store.apply(server, op);
+        if let (Some(next), Reply::Written) = (put, &reply) {
+            self.state_written(server, before.as_ref(), &next)?;
+            self.tell_all();
+        }
+        let (from, to) = (Node::Store, Node::Server(server));
+        if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
+            self.push(at, server, life, Event::FromStore(asked, reply));
+        }
+        Ok(())
+    }
+
+    /// Whoever watches the store hears of a change.
+    pub(crate) fn tell_all(&mut self) {
+        for server in 0..self.servers.len() {
+            let (from, to) = (Node::Store, Node::Server(server));
+            if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
+                self.at(at, server, Event::StateChanged);
+            }
+        }
+    }
+
+    /// Every server that takes writes gets one: clients do not know who is primary.
+    fn clients(&mut self) {
+        let now = self.now;
+        for server in 0..self.servers.len() {
+            let at = self.server(server);
+            if !at.up || now < at.frozen_until || at.engine.waiting.len() > 12 {
+                continue;
+            }
+            let id = self.ledger.new_write();
+            let engine = self.engine(server);
+            if engine.write(server, id, now).is_err() {
+                continue;
+            }
+            let waits = engine.semi_sync;
+            if !waits {
+                self.acknowledge(server, id);
+            }
+            self.send_log(server);
+        }
+        let pause = self.chance.between(20 * MS, 200 * MS);
+        self.later(pause, 0, Event::Clients);
+    }
+
+    pub(crate) fn acknowledge(&mut self, server: usize, id: u64) {
+        if self.ledger.acknowledge(id) {
+            self.trace.note(self.now, || {
+                format!("db-{}: write {id} is acknowledged", server + 1)
+            });
+        }
+    }
+
+    pub(crate) fn note(&mut self, server: usize, text: impl FnOnce() -> String) {
+        self.trace
+            .note(self.now, || format!("db-{}: {}", server + 1, text()));
+    }
+}
+
+impl Event {
+    /// Of one life of a keeper; nobody else waits for it.
+    fn is_keepers(&self) -> bool {
+        matches!(
+            self,
+            Self::Wake(_)
+                | Self::Waited(_)
+                | Self::FromStore(..)
+                | Self::StoreSilent(_)
+                | Self::StateChanged
+                | Self::Fence(_)
+                | Self::Started
+                | Self::Rebuilt(_)
+        )
+    }
+}
