@@ -156,6 +156,11 @@ impl StateRecord {
         }
     }
 
+    /// Whoever is elected has to show that it has every acknowledged write.
+    pub fn asks_for_proof(&self) -> bool {
+        !self.forced && self.sync_set != SyncSet::Async
+    }
+
     /// The primary has all acknowledged writes and may be writable.
     pub fn is_open(&self) -> bool {
         self.writer == self.primary

@@ -10,7 +10,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rule = |text: Option<&String>| {
         let text = text?;
-        Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == *text)
+        Rule::ALL
+            .into_iter()
+            .find(|rule| format!("{rule:?}") == *text)
     };
     let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
     if args.first().is_some_and(|first| first == "trace") {
@@ -64,7 +66,10 @@ fn all(from: u64, count: u64, off: Option<Rule>) {
             (sum, failed)
         };
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().filter_map(|handle| handle.join().ok()).collect()
+        handles
+            .into_iter()
+            .filter_map(|handle| handle.join().ok())
+            .collect()
     });
     let mut failures = 0;
     let mut total = Outcome::default();
@@ -80,5 +85,8 @@ fn all(from: u64, count: u64, off: Option<Rule>) {
         }
     }
     let runs = next.load(Ordering::Relaxed).min(from + count) - from;
-    println!("{runs} runs in {:.0?}, {failures} failed; {total:?}", began.elapsed());
+    println!(
+        "{runs} runs in {:.0?}, {failures} failed; {total:?}",
+        began.elapsed()
+    );
 }

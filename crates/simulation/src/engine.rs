@@ -123,14 +123,21 @@ impl Engine {
     pub fn place(&self) -> usize {
         let relay = self.replication.as_ref().map_or(0, |r| r.relay.len());
         match relay {
-            0 => self.slave_pos.gtids().first().map_or(0, |gtid| gtid.sequence as usize),
+            0 => self
+                .slave_pos
+                .gtids()
+                .first()
+                .map_or(0, |gtid| gtid.sequence as usize),
             _ => self.received(),
         }
     }
 
     /// The position it asks its source to begin after.
     pub fn asks_from(&self, received: &Position) -> Position {
-        let relay = self.replication.as_ref().is_some_and(|r| !r.relay.is_empty());
+        let relay = self
+            .replication
+            .as_ref()
+            .is_some_and(|r| !r.relay.is_empty());
         match relay {
             true => received.clone(),
             false => self.slave_pos.clone(),

@@ -6,27 +6,56 @@ use crate::clock::{MS, S, Us};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The machine is gone: keeper and server.
-    Crash { server: usize },
+    Crash {
+        server: usize,
+    },
     /// kill -9 of the database server.
-    KillEngine { server: usize },
+    KillEngine {
+        server: usize,
+    },
     /// kill -9, and it cannot be started for a while.
-    BreakEngine { server: usize },
+    BreakEngine {
+        server: usize,
+    },
     /// kill -STOP of the database server.
-    FreezeEngine { server: usize },
+    FreezeEngine {
+        server: usize,
+    },
     /// The keeper is held up; its fence is not.
-    PauseKeeper { server: usize },
+    PauseKeeper {
+        server: usize,
+    },
     /// The whole machine stands still, the fence too.
-    FreezeMachine { server: usize },
-    CutFromStore { server: usize, there: bool, back: bool },
-    CutPair { a: usize, b: usize, there: bool, back: bool },
+    FreezeMachine {
+        server: usize,
+    },
+    CutFromStore {
+        server: usize,
+        there: bool,
+        back: bool,
+    },
+    CutPair {
+        a: usize,
+        b: usize,
+        there: bool,
+        back: bool,
+    },
     /// From everybody.
-    Isolate { server: usize },
+    Isolate {
+        server: usize,
+    },
     BadNetwork,
     StoreDown,
-    SlowApply { server: usize },
+    SlowApply {
+        server: usize,
+    },
     /// The thread that applies stops, by its surroundings.
-    StopApplying { server: usize },
-    Switchover { to: Option<usize> },
+    StopApplying {
+        server: usize,
+    },
+    Switchover {
+        to: Option<usize>,
+    },
     Maintenance,
 }
 
@@ -90,7 +119,11 @@ fn draw(chance: &mut Chance, servers: usize, freezes: bool) -> Fault {
         8..10 => Fault::PauseKeeper { server },
         10 if freezes => Fault::FreezeMachine { server },
         10 => Fault::PauseKeeper { server },
-        11..14 => Fault::CutFromStore { server, there, back },
+        11..14 => Fault::CutFromStore {
+            server,
+            there,
+            back,
+        },
         14..17 => Fault::CutPair {
             a: server,
             b: other,

@@ -329,7 +329,8 @@ impl World {
 
     pub(crate) fn rebuilt(&mut self, server: usize, source: usize) {
         let now = self.clock(server);
-        let reached = self.is_linked(server, source) && self.server(source).engine.answers(self.now);
+        let reached =
+            self.is_linked(server, source) && self.server(source).engine.answers(self.now);
         let keeper = self.keep(server);
         keeper.in_flight = None;
         keeper.start_at = now;

@@ -72,8 +72,19 @@ impl World {
 
     /// Every acknowledged write is in the log of `server`.
     pub(crate) fn has_everything(&self, server: usize) -> Result<(), String> {
-        let log: BTreeSet<u64> = self.server(server).engine.log.iter().map(|t| t.id).collect();
-        let lost: Vec<u64> = self.ledger.acknowledged().difference(&log).copied().collect();
+        let log: BTreeSet<u64> = self
+            .server(server)
+            .engine
+            .log
+            .iter()
+            .map(|t| t.id)
+            .collect();
+        let lost: Vec<u64> = self
+            .ledger
+            .acknowledged()
+            .difference(&log)
+            .copied()
+            .collect();
         match lost.is_empty() {
             true => Ok(()),
             false => Err(format!(

@@ -15,9 +15,16 @@ const PATIENCE: Us = 200 * S;
 pub(crate) enum Stage {
     Troubles,
     /// Writes after this one count.
-    Healed { since: Us, after: u64 },
+    Healed {
+        since: Us,
+        after: u64,
+    },
     /// The primary of then is gone for good.
-    Lost { since: Us, after: u64, who: usize },
+    Lost {
+        since: Us,
+        after: u64,
+        who: usize,
+    },
     Over,
 }
 
@@ -122,6 +129,7 @@ impl World {
             let replication = self.server(server).engine.replication.as_ref();
             replication.is_some_and(|r| r.source == primary)
                 && self.server(server).engine.received() + 5 >= log
+                && self.keeper(server).memory.whole
         };
         match &state.sync_set {
             SyncSet::Members(set) => !set.is_empty() && set.iter().all(|name| near(number(name))),

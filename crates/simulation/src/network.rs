@@ -72,6 +72,8 @@ impl Network {
 
     /// When a stream gets through.
     pub fn free_at(&self, from: Node, to: Node, now: Us) -> Us {
-        self.cut.get(&(from, to)).map_or(now, |until| now.max(*until))
+        self.cut
+            .get(&(from, to))
+            .map_or(now, |until| now.max(*until))
     }
 }

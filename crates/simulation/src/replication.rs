@@ -64,7 +64,9 @@ impl World {
         };
         let known = |world: &Self| {
             let dumps = &world.server(source).engine.dumps;
-            dumps.get(&server).is_some_and(|d| d.connection == connection(world))
+            dumps
+                .get(&server)
+                .is_some_and(|d| d.connection == connection(world))
         };
         let ended = ended || (answers && !cut && !known(self));
         if (ended || now - self.server(server).heard_source > SILENCE)
@@ -192,7 +194,10 @@ impl World {
         place: usize,
     ) {
         let engine = &self.server(server).engine;
-        let knows = engine.dumps.get(&from).is_some_and(|d| d.connection == connection);
+        let knows = engine
+            .dumps
+            .get(&from)
+            .is_some_and(|d| d.connection == connection);
         if engine.life != life || !engine.running || !knows {
             return;
         }

@@ -125,7 +125,9 @@ pub fn view(off: Option<Rule>, view: &mut View, me: &MemberName, now: Time) {
                 }
             }
         }
-        Some(Rule::StopBeforeBeingHeard) if view.promised.is_some() && view.promised == revision(view) => {
+        Some(Rule::StopBeforeBeingHeard)
+            if view.promised.is_some() && view.promised == revision(view) =>
+        {
             say_stopped(view);
         }
         Some(Rule::PromiseForOneRevision) => {

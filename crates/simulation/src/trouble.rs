@@ -12,8 +12,9 @@ impl World {
     pub(crate) fn trouble(&mut self, n: usize) {
         let planned = self.plan[n].clone();
         let until = self.now + planned.lasts;
-        self.trace
-            .note(self.now, || format!("*** {:?} until {}", planned.fault, until / MS));
+        self.trace.note(self.now, || {
+            format!("*** {:?} until {}", planned.fault, until / MS)
+        });
         match planned.fault {
             Fault::Crash { server } => self.power_off(server),
             Fault::KillEngine { server } => self.kill_engine(server),

@@ -273,7 +273,11 @@ impl World {
         } = next;
         let thaws = self.thaws(server, &event);
         if self.now < thaws {
-            let late = self.chance.between(0, 5 * MS);
+            // Who wakes first is not told; what came in order stays so.
+            let late = match event {
+                Event::Deliver(_) | Event::Acknowledge { .. } => 0,
+                _ => self.chance.between(0, 5 * MS),
+            };
             self.push(thaws + late, server, life, event);
             return Ok(());
         }

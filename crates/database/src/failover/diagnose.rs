@@ -162,7 +162,7 @@ fn primary(
 
 /// From the election until it has applied all that it received.
 fn elected(view: &View, status: &Status, state: &StateRecord, now: Time) -> Diagnosis {
-    if !view.whole && !state.forced {
+    if !view.whole && state.asks_for_proof() {
         return Diagnosis::ElectedNotWhole;
     }
     if !lease::is_mine(view, state, now) {

@@ -56,7 +56,7 @@ fn fit(view: &View, state: &StateRecord, now: Time) -> Option<bool> {
             let position = state.position.parse().unwrap_or_default();
             Some(!status.binlog_pos.is_empty() && status.binlog_pos.contains(&position))
         }
-        Engine::Answers(_) => Some(view.whole || state.forced),
+        Engine::Answers(_) => Some(view.whole || !state.asks_for_proof()),
     }
 }
 
