@@ -28,10 +28,10 @@ impl World {
                     longer(&mut engine.frozen_until, until);
                 }
             }
-            Fault::PauseKeeper { server } => longer(&mut self.at_server(server).paused_until, until),
-            Fault::FreezeMachine { server } => {
-                longer(&mut self.at_server(server).frozen_until, until);
+            Fault::PauseKeeper { server } => {
+                longer(&mut self.at_server(server).paused_until, until)
             }
+            Fault::FreezeMachine { server } => self.freeze(server, until),
             Fault::CutFromStore {
                 server,
                 there,
@@ -105,6 +105,7 @@ impl World {
         at.engine.kill();
         at.applying = false;
         at.frozen_until = 0;
+        at.held.clear();
         at.paused_until = 0;
     }
 
