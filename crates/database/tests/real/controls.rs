@@ -163,6 +163,11 @@ async fn two_writable_servers_are_seen() {
     assert!(seen.two_writable().is_some(), "{} samples", seen.len());
     drop(frozen);
     hosts
+        .until_report("db-2", "it is looked at again", |report| {
+            report.read_only == Some(false)
+        })
+        .await;
+    hosts
         .until_report("db-2", "read-only again", |report| {
             report.serves() && report.read_only == Some(true)
         })

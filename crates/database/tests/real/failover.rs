@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use database::MemberReport;
+use database::failover::lease;
 use database::failover::sync_set::AWAY;
 use database::record::RequestRecord;
+use database::{MemberReport, MemberState};
 use nix::sys::signal::Signal;
 
 use crate::bed::{kill, run, signal};
@@ -27,6 +28,11 @@ async fn begin(names: &[&str]) -> (Hosts, Ledger) {
     (hosts, ledger)
 }
 
+fn killed(hosts: &Hosts, name: &str) -> Instant {
+    kill(hosts.pid(name));
+    Instant::now()
+}
+
 /// Writes are acknowledged again; says how soon.
 async fn again(what: &str, hosts: &Hosts, ledger: &Ledger, fault: Instant) {
     let took = ledger.serves_again(hosts, fault).await;
@@ -38,15 +44,11 @@ async fn again(what: &str, hosts: &Hosts, ledger: &Ledger, fault: Instant) {
 #[tokio::test]
 async fn a_killed_primary_goes_on_in_place() {
     let (hosts, ledger) = three().await;
-    for _ in 0..2 {
-        let before = hosts.state().await.unwrap();
-        let fault = Instant::now();
-        kill(hosts.pid(before.primary.as_str()));
-        again("killed", &hosts, &ledger, fault).await;
-        let now = hosts.state().await.unwrap();
-        assert_eq!(now.obeyed(), before.obeyed());
-        hosts.whole_set().await;
-    }
+    let before = hosts.state().await.unwrap();
+    let fault = killed(&hosts, "db-1");
+    again("killed", &hosts, &ledger, fault).await;
+    let now = hosts.state().await.unwrap();
+    assert_eq!(now.obeyed(), before.obeyed());
     ledger.holds(&hosts).await;
     hosts.finish().await;
 }
@@ -54,9 +56,8 @@ async fn a_killed_primary_goes_on_in_place() {
 #[tokio::test]
 async fn one_that_cannot_start_again_is_replaced_and_comes_back_as_a_replica() {
     let (hosts, ledger) = three().await;
-    let fault = Instant::now();
     hosts.spoil("db-1", "broken");
-    kill(hosts.pid("db-1"));
+    let fault = killed(&hosts, "db-1");
     again("killed for good", &hosts, &ledger, fault).await;
     hosts.elected_after("db-1").await;
     hosts.mend("db-1", "broken");
@@ -67,9 +68,8 @@ async fn one_that_cannot_start_again_is_replaced_and_comes_back_as_a_replica() {
 #[tokio::test]
 async fn one_that_takes_too_long_to_start_is_replaced() {
     let (hosts, ledger) = begin(&TWO).await;
-    let fault = Instant::now();
     hosts.spoil("db-1", "slow");
-    kill(hosts.pid("db-1"));
+    let fault = killed(&hosts, "db-1");
     again("starting slowly", &hosts, &ledger, fault).await;
     assert_eq!(hosts.elected_after("db-1").await, "db-2");
     hosts.mend("db-1", "slow");
@@ -80,9 +80,9 @@ async fn one_that_takes_too_long_to_start_is_replaced() {
 #[tokio::test]
 async fn a_primary_that_hangs_is_killed_and_replaced() {
     let (hosts, ledger) = three().await;
-    let fault = Instant::now();
     let pid = hosts.pid("db-1");
     signal(pid, Signal::SIGSTOP);
+    let fault = Instant::now();
     again("hung", &hosts, &ledger, fault).await;
     hosts.elected_after("db-1").await;
     hosts
@@ -95,8 +95,8 @@ async fn a_primary_that_hangs_is_killed_and_replaced() {
 #[tokio::test]
 async fn a_machine_that_is_lost_is_replaced_when_its_lease_ends() {
     let (mut hosts, ledger) = three().await;
-    let fault = Instant::now();
     hosts.power_off("db-1");
+    let fault = Instant::now();
     again("machine lost", &hosts, &ledger, fault).await;
     hosts.elected_after("db-1").await;
     hosts.power_on("db-1").await;
@@ -109,11 +109,13 @@ async fn a_machine_that_is_lost_is_replaced_when_its_lease_ends() {
 async fn the_server_of_a_frozen_keeper_is_killed_before_another_takes_over() {
     let (hosts, ledger) = three().await;
     let pid = hosts.pid("db-1");
-    let fault = Instant::now();
+    let began = Instant::now();
     let frozen = hosts.freeze_keeper("db-1");
-    again("keeper frozen", &hosts, &ledger, fault).await;
+    ended(pid, began).await;
+    let fault = Instant::now();
+    assert_eq!(hosts.state().await.unwrap().primary.as_str(), "db-1");
+    again("keeper frozen, server killed", &hosts, &ledger, fault).await;
     hosts.elected_after("db-1").await;
-    assert!(!runs(pid), "mariadbd {pid} outlived its lease");
     drop(frozen);
     ledger.holds(&hosts).await;
     hosts.finish().await;
@@ -125,6 +127,15 @@ fn runs(pid: u32) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// Its lease lasts no longer.
+async fn ended(pid: u32, since: Instant) {
+    while runs(pid) {
+        assert!(since.elapsed() < lease::TTL, "it lives without a lease");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!("killed after {:?}", since.elapsed());
+}
+
 #[tokio::test]
 async fn without_a_store_to_write_to_the_primary_is_killed_in_time_and_goes_on_afterwards() {
     let (hosts, ledger) = begin(&TWO).await;
@@ -132,15 +143,7 @@ async fn without_a_store_to_write_to_the_primary_is_killed_in_time_and_goes_on_a
     // In the place of the file that every change is written to first.
     let obstacle = hosts.bed.dir.path().join("cluster.new");
     std::fs::create_dir(&obstacle).unwrap();
-    let began = Instant::now();
-    while runs(pid) {
-        assert!(
-            began.elapsed() < Duration::from_secs(6),
-            "it lives without a lease"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    println!("killed after {:?}", began.elapsed());
+    ended(pid, Instant::now()).await;
     let fault = Instant::now();
     std::fs::remove_dir(&obstacle).unwrap();
     again("store back", &hosts, &ledger, fault).await;
@@ -161,16 +164,48 @@ async fn a_replica_in_the_sync_set_that_breaks_is_rebuilt_and_counts_again() {
     run(&mut replica, &sql).await;
     hosts
         .until_report("db-2", "it is rebuilt", |report| {
-            report.state == database::MemberState::Rebuilding
+            report.state == MemberState::Rebuilding
         })
         .await;
     hosts.whole_set().await;
     ledger.writes(50).await;
-    let fault = Instant::now();
     hosts.spoil("db-1", "broken");
-    kill(hosts.pid("db-1"));
+    let fault = killed(&hosts, "db-1");
     again("killed after a rebuild", &hosts, &ledger, fault).await;
     hosts.mend("db-1", "broken");
+    ledger.holds(&hosts).await;
+    hosts.finish().await;
+}
+
+/// `db-2` does not apply any more, and the primary is gone before its keeper could do anything about it.
+async fn elected_beside_one_that_does_not_apply(stop: &str) -> (Hosts, Ledger) {
+    let (hosts, ledger) = three().await;
+    let frozen = hosts.freeze_keeper("db-2");
+    let mut replica = hosts.admin("db-2").await;
+    run(&mut replica, "SET SESSION sql_log_bin = 0").await;
+    run(&mut replica, stop).await;
+    ledger.writes(60).await;
+    hosts.spoil("db-1", "broken");
+    let fault = killed(&hosts, "db-1");
+    drop(frozen);
+    again("killed", &hosts, &ledger, fault).await;
+    hosts.mend("db-1", "broken");
+    (hosts, ledger)
+}
+
+#[tokio::test]
+async fn one_whose_data_does_not_fit_is_not_elected() {
+    let colliding = "INSERT INTO foobar_app.ledger SELECT MAX(id) + n, 'another''s' \
+                     FROM foobar_app.ledger, (SELECT 2 n UNION SELECT 3 UNION SELECT 4) ns";
+    let (hosts, ledger) = elected_beside_one_that_does_not_apply(colliding).await;
+    assert_eq!(hosts.elected_after("db-1").await, "db-3");
+    ledger.holds(&hosts).await;
+    hosts.finish().await;
+}
+
+#[tokio::test]
+async fn one_that_was_only_stopped_applies_the_rest_when_it_is_elected() {
+    let (hosts, ledger) = elected_beside_one_that_does_not_apply("STOP SLAVE SQL_THREAD").await;
     ledger.holds(&hosts).await;
     hosts.finish().await;
 }
@@ -178,23 +213,20 @@ async fn a_replica_in_the_sync_set_that_breaks_is_rebuilt_and_counts_again() {
 #[tokio::test]
 async fn without_its_only_replica_the_primary_goes_on_alone_and_takes_it_back() {
     let (hosts, ledger) = begin(&TWO).await;
-    let fault = Instant::now();
     hosts.spoil("db-2", "broken");
-    kill(hosts.pid("db-2"));
+    let fault = killed(&hosts, "db-2");
     hosts.alone("db-1").await;
     let took = fault.elapsed();
     assert!(took >= AWAY, "alone after {took:?}");
     again("alone", &hosts, &ledger, fault).await;
     // Nobody else may be primary now.
-    kill(hosts.pid("db-1"));
-    let fault = Instant::now();
+    let fault = killed(&hosts, "db-1");
     hosts.mend("db-2", "broken");
     again("killed while alone", &hosts, &ledger, fault).await;
     assert_eq!(hosts.whole_set().await, "db-1");
     // And again somebody may.
-    let fault = Instant::now();
     hosts.spoil("db-1", "broken");
-    kill(hosts.pid("db-1"));
+    let fault = killed(&hosts, "db-1");
     again("killed", &hosts, &ledger, fault).await;
     hosts.mend("db-1", "broken");
     ledger.holds(&hosts).await;
@@ -209,7 +241,7 @@ async fn both_lost(order: [&str; 2]) {
     hosts.power_on(order[0]).await;
     hosts
         .until_report(order[0], "it is up", |report| {
-            report.state == database::MemberState::Running
+            report.state == MemberState::Running
         })
         .await;
     let fault = Instant::now();
@@ -282,14 +314,13 @@ async fn what_only_the_old_primary_has_is_given_up_and_it_is_rebuilt() {
     let waiting = tokio::time::timeout(Duration::from_millis(300), app.execute(extra)).await;
     assert!(waiting.is_err(), "acknowledged by nobody");
     hosts.spoil("db-1", "broken");
-    kill(hosts.pid("db-1"));
+    let fault = killed(&hosts, "db-1");
     signal(replica, Signal::SIGCONT);
-    let fault = Instant::now();
     again("replaced", &hosts, &ledger, fault).await;
     hosts.mend("db-1", "broken");
     hosts
         .until_report("db-1", "it is rebuilt", |report| {
-            report.state == database::MemberState::Rebuilding
+            report.state == MemberState::Rebuilding
         })
         .await;
     // `holds` finds the extra row wherever it is.

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, keys};
-use database::record::{RequestRecord, StateRecord, SyncSet, Wanted};
-use database::{MemberReport, Parts, Programs};
+use cluster::{Cluster, Versioned, keys};
+use database::record::{MemberRecord, RequestRecord, StateRecord, SyncSet, Wanted};
+use database::{MemberReport, Parts, Programs, Role};
 use mysql::client::Connection;
 use nix::sys::signal::Signal;
 use process::spawn::Spawner;
@@ -253,19 +253,48 @@ impl Hosts {
         state.primary.to_string()
     }
 
-    /// The primary serves, and all others acknowledge.
+    /// The primary serves, all others acknowledge, and each of them could take its place.
     pub(crate) async fn whole_set(&self) -> String {
-        let state = self
-            .until("all replicas in the sync set", |state| {
-                let others = self.bed.members.len() - 1;
-                let set = state.sync_set.members();
-                state.is_open() && set.is_some_and(|set| set.len() == others)
-            })
-            .await;
-        let primary = state.primary.to_string();
-        self.until_report(&primary, "the primary serves", MemberReport::serves)
-            .await;
-        primary
+        let began = Instant::now();
+        loop {
+            let state = self.state().await;
+            if let Some(state) = &state
+                && self.is_whole(state).await
+            {
+                return state.primary.to_string();
+            }
+            assert!(
+                began.elapsed() < LONG,
+                "never: all replicas ready; the state is {state:#?}; the members say {:#?} {:#?}",
+                self.reports(),
+                self.records().await,
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn is_whole(&self, state: &StateRecord) -> bool {
+        let others = self.bed.members.len() - 1;
+        let records = self.records().await;
+        let ready = |name: &MemberName| {
+            let record = records.iter().find(|(member, _)| *member == name.as_str());
+            record.is_some_and(|(_, record)| record.standing.whole && record.standing.linked)
+                && self.report(name.as_str()).serves()
+        };
+        let set = state.sync_set.members();
+        state.is_open()
+            && self.report(state.primary.as_str()).role == Role::Primary
+            && set.is_some_and(|set| set.len() == others && set.iter().all(ready))
+    }
+
+    /// What the members have written down of themselves.
+    async fn records(&self) -> Vec<(String, MemberRecord)> {
+        let all = self.bed.cluster.list(keys::DATABASE_MEMBERS).await.unwrap();
+        let read = |(key, entry): (String, Versioned)| {
+            let name = key.strip_prefix(keys::DATABASE_MEMBERS).unwrap().to_owned();
+            (name, serde_json::from_str(&entry.value).unwrap())
+        };
+        all.into_iter().map(read).collect()
     }
 
     /// Waits until `primary` is without any replica that acknowledges.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use database::record::RequestRecord;
 use nix::sys::signal::Signal;
 
 use crate::bed::signal;
@@ -45,6 +46,7 @@ async fn one_to_a_replica_that_hangs_is_given_up() {
     let took = ledger.serves_again(&hosts, fault).await;
     println!("written again after {took:?}");
     hosts.alone("db-1").await;
+    hosts.request(&RequestRecord::default()).await;
     signal(replica, Signal::SIGCONT);
     ledger.writes(50).await;
     ledger.holds(&hosts).await;
