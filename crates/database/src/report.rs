@@ -4,10 +4,10 @@ use std::fmt;
 
 use site::name::{MemberName, ServerName};
 
-use crate::failover::decision::Decision;
+use crate::failover::decision::{Decision, Reason};
 use crate::failover::diagnosis::Diagnosis;
 use crate::failover::view::{Engine, Long, Status, View};
-use crate::record::Generation;
+use crate::record::{Generation, RequestRecord};
 
 /// One database member, as its keeper saw it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub struct MemberReport {
     pub restarts: u32,
     /// One sentence: how things stand and what is waited for.
     pub reason: String,
+    /// What is waited for, to compare.
+    pub waits: Reason,
+    /// What people ask for, as far as this member knows.
+    pub request: RequestRecord,
 }
 
 /// Whether the member's server runs.
@@ -108,6 +112,8 @@ impl MemberReport {
             pid: None,
             restarts: 0,
             reason: "not started yet".to_owned(),
+            waits: Reason::AsDiagnosed,
+            request: RequestRecord::default(),
         }
     }
 
@@ -150,6 +156,8 @@ impl MemberReport {
             pid: None,
             restarts: before.restarts,
             reason: decision.sentence(),
+            waits: decision.reason.clone(),
+            request: view.request.clone(),
         }
     }
 
