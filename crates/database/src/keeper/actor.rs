@@ -34,6 +34,7 @@ use crate::failover::memory::{Look, Memory, Outcome};
 use crate::failover::pace;
 use crate::failover::rejoin;
 use crate::failover::restart;
+use crate::failover::switchover;
 use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
@@ -201,11 +202,13 @@ impl Actor {
                 false => Some(pace::next_look(&decision, now)),
             };
         }
+        let latest = pace::at_latest(&view, now);
         let acted = self.act(&view, &decision, now).await;
         let repeated = decision.actions == self.last_actions;
         self.last_actions.clone_from(&decision.actions);
         // An action that changed nothing must not be repeated without a pause.
-        (!acted || repeated).then(|| pace::next_look(&decision, now))
+        let next = pace::next_look(&decision, now);
+        (!acted || repeated).then(|| latest.map_or(next, |latest| next.min(latest)))
     }
 
     async fn observe(&mut self) -> View {
@@ -309,6 +312,7 @@ impl Actor {
         });
         let standing = standing.unwrap_or_default();
         let promised = standing.stopped_for;
+        self.announced.hurry = switchover::is_asked(view);
         self.announced
             .keep(
                 &self.cluster,

@@ -41,13 +41,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         Duration::from_secs(args.wait),
     );
     if let Some((restart, _)) = asked {
-        let mine = RequestRecord {
-            restart: Some(restart),
-            ..RequestRecord::default()
-        };
-        looking.ask(&Change::TakeBack(mine))?;
+        take_back(&looking, restart)?;
     }
     ended
+}
+
+fn take_back(looking: &Looking, restart: Restart) -> anyhow::Result<()> {
+    let mine = RequestRecord {
+        restart: Some(restart),
+        ..RequestRecord::default()
+    };
+    looking.ask(&Change::TakeBack(mine)).map(drop)
 }
 
 /// The restart that was asked for last, and when.
@@ -97,6 +101,7 @@ fn steps(
                 "{}: restarted, and all is well after {took:.1} s",
                 restart.member
             )?;
+            take_back(looking, restart)?;
         }
         since = Instant::now();
         match step {
