@@ -161,6 +161,16 @@ impl MemberReport {
         }
     }
 
+    /// A primary that was asked to make another one primary, and begins to.
+    pub fn hands_over(&self) -> bool {
+        let wanted = self.request.switchover.as_ref();
+        let asked = wanted.is_some_and(|wanted| {
+            Some(wanted.generation) == self.generation && wanted.to.as_ref() != Some(&self.name)
+        });
+        let refused = matches!(self.waits, Reason::SwitchoverRefused(_));
+        self.role == Role::Primary && asked && !refused && !self.request.paused
+    }
+
     /// A replica that follows, or a primary that takes writes.
     pub fn serves(&self) -> bool {
         self.state == MemberState::Running
@@ -191,6 +201,8 @@ fn member_state(decision: &Decision) -> MemberState {
 fn role(me: &MemberName, view: &View, decision: &Decision) -> Role {
     match &decision.diagnosis {
         Diagnosis::PrimaryServes => Role::Primary,
+        // Until writes are held, what has begun may end.
+        Diagnosis::Switching if view.status().is_some_and(|it| !it.read_only) => Role::Primary,
         Diagnosis::EngineDown { .. }
         | Diagnosis::EngineSilent { .. }
         | Diagnosis::ActionInFlight(Long::Start)

@@ -40,7 +40,8 @@ pub enum Refusal {
 pub fn is_asked(view: &View) -> bool {
     let wanted = view.request.switchover.as_ref();
     let asked = wanted.zip(view.state());
-    !view.request.paused && asked.is_some_and(|(wanted, state)| wanted.generation == state.generation)
+    !view.request.paused
+        && asked.is_some_and(|(wanted, state)| wanted.generation == state.generation)
 }
 
 /// The next step of the primary `me`.

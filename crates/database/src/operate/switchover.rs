@@ -60,7 +60,7 @@ pub fn unknown(status: &ClusterStatus, name: &MemberName) -> Trouble {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Waiting,
-    /// The primary takes no writes any more, and no other does yet.
+    /// Writes wait: the primary hands over, or no other takes them yet.
     Held,
     Done {
         primary: MemberName,
@@ -99,7 +99,7 @@ pub fn outcome(status: &ClusterStatus, wanted: &Wanted) -> Outcome {
     match &primary.refusal {
         Some(refused) if refused.is_final => Outcome::Refused(refused.why.clone()),
         Some(refused) => Outcome::NotYet(refused.why.clone()),
-        None if primary.writable => Outcome::Waiting,
+        // Routers send nothing new from here on.
         None => Outcome::Held,
     }
 }
