@@ -17,3 +17,6 @@ pub mod promotion;
 pub mod rolling;
 pub mod switchover;
 pub mod users;
+
+#[cfg(test)]
+mod samples;

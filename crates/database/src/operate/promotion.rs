@@ -111,3 +111,52 @@ pub fn is_done(status: &ClusterStatus, wanted: &Wanted) -> Option<Generation> {
     (generation > wanted.generation && wanted.to.as_ref() == Some(&primary.name))
         .then_some(generation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{at, cluster, name};
+    use super::*;
+
+    /// The primary is gone, and nobody may be elected.
+    fn stuck() -> ClusterStatus {
+        let mut now = cluster();
+        for gone in ["db-1", "db-2"] {
+            let member = at(&mut now, gone);
+            (member.state, member.role) = ("down".to_owned(), "unknown".to_owned());
+            member.serves = false;
+        }
+        let last = at(&mut now, "db-3");
+        last.received = "0-101-13".to_owned();
+        last.nobody = vec![(name("db-2"), "was not heard".to_owned())];
+        now
+    }
+
+    fn refused(status: &ClusterStatus, of: &str) -> String {
+        match weigh(status, &name(of)) {
+            Weighed::No(trouble) => trouble.what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_certainly_lost_is_counted() {
+        let Weighed::Loss(loss) = weigh(&stuck(), &name("db-3")) else {
+            panic!()
+        };
+        assert_eq!((loss.at_least, loss.generation), (7, Generation(4)));
+        assert_eq!(wanted(&loss).to, Some(name("db-3")));
+    }
+
+    #[test]
+    fn it_is_refused_while_something_better_can_be_done() {
+        assert!(refused(&cluster(), "db-2").contains("db-1 is the primary"));
+        assert!(refused(&stuck(), "db-2").contains("db-2 cannot be made primary"));
+        let mut paused = stuck();
+        paused.request.paused = true;
+        assert!(refused(&paused, "db-3").contains("maintenance"));
+        let mut electing = stuck();
+        at(&mut electing, "db-3").nobody.clear();
+        let weighed = weigh(&electing, &name("db-3"));
+        assert!(matches!(weighed, Weighed::NotYet(_)), "{weighed:?}");
+    }
+}

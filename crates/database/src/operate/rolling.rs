@@ -134,3 +134,80 @@ fn trouble(status: &ClusterStatus, begun: &Begun) -> Option<Trouble> {
         Trouble::new(what, again)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{at, cluster, hand_over, name};
+    use super::*;
+
+    #[test]
+    fn replicas_first_then_a_switchover_then_the_former_primary() {
+        let mut now = cluster();
+        let mut begun = begin(&now, None).unwrap();
+        let mut order = Vec::new();
+        loop {
+            match next(&now, &begun) {
+                Step::Restart(restart) => {
+                    let member = at(&mut now, restart.member.as_str());
+                    assert_eq!(member.role, "replica");
+                    member.pid = None;
+                    member.serves = false;
+                    order.push(restart.member.to_string());
+                    let waits = next(&now, &begun);
+                    assert!(matches!(waits, Step::Wait(_)), "{waits:?}");
+                    let member = at(&mut now, restart.member.as_str());
+                    member.pid = Some(restart.pid + 100);
+                    member.serves = true;
+                    member.whole = false;
+                    let waits = next(&now, &begun);
+                    assert_eq!(
+                        waits,
+                        Step::Wait(format!("{} is back in the sync set", restart.member))
+                    );
+                    at(&mut now, restart.member.as_str()).whole = true;
+                }
+                Step::Switchover => {
+                    order.push("switchover".to_owned());
+                    hand_over(&mut now, "db-2");
+                    begun.generation = begun.generation.next();
+                }
+                Step::Done => break,
+                step @ (Step::Wait(_) | Step::Stop(_)) => panic!("{step:?}"),
+            }
+        }
+        assert_eq!(order, ["db-2", "db-3", "switchover", "db-1"]);
+    }
+
+    #[test]
+    fn the_first_trouble_ends_it() {
+        let begun = begin(&cluster(), None).unwrap();
+        let stopped = |change: fn(&mut ClusterStatus)| {
+            let mut now = cluster();
+            change(&mut now);
+            match next(&now, &begun) {
+                Step::Stop(trouble) => trouble.what,
+                step => panic!("{step:?}"),
+            }
+        };
+        assert!(stopped(|now| hand_over(now, "db-3")).contains("a failover meanwhile"));
+        assert!(stopped(|now| now.request.paused = true).contains("maintenance"));
+        assert!(
+            stopped(|now| at(now, "db-2").needs_you = true).contains("db-2 does not come back")
+        );
+    }
+
+    #[test]
+    fn one_alone_is_restarted_unless_others_could_take_its_place() {
+        let refused = begin(&cluster(), Some(&name("db-1"))).unwrap_err();
+        assert_eq!(refused.what, "db-1 is the primary");
+        let begun = begin(&cluster(), Some(&name("db-3"))).unwrap();
+        let wanted = |member| Step::Restart(Restart { member, pid: 51 });
+        assert_eq!(next(&cluster(), &begun), wanted(name("db-3")));
+        let mut alone = cluster();
+        alone.members.truncate(1);
+        let begun = begin(&alone, None).unwrap();
+        assert!(matches!(next(&alone, &begun), Step::Restart(_)));
+        at(&mut alone, "db-1").pid = Some(7);
+        assert_eq!(next(&alone, &begun), Step::Done);
+    }
+}

@@ -261,3 +261,49 @@ impl ClusterStatus {
         member.role == "replica" && member.serves && member.whole && acknowledges
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use site::name::ServerName;
+
+    use super::*;
+    use crate::engine::fixtures::target;
+
+    #[test]
+    fn missing_transactions_are_counted_domain_by_domain() {
+        let position = |text: &str| text.parse().unwrap();
+        let count = |all, has| behind(&position(all), &position(has));
+        assert_eq!(count("0-1-20", "0-1-13"), 7);
+        assert_eq!(count("0-2-20", "0-1-20"), 0, "whoever wrote it");
+        assert_eq!(count("0-1-20,3-1-5", "0-1-18"), 7);
+        assert_eq!(count("0-1-20", "0-1-25"), 0);
+    }
+
+    /// It has not heard of its end.
+    #[test]
+    fn a_former_primary_is_not_shown_as_one() {
+        let mut report = MemberReport::starting(MemberName::new("db-1"), ServerName::new("db-1"));
+        report.role = Role::Primary;
+        let state = |primary: &str| {
+            let mut state = super::super::samples::cluster().state;
+            if let Some(state) = &mut state {
+                state.primary = MemberName::new(primary);
+            }
+            state
+        };
+        let shown = |primary: &str| {
+            let status = of(Parts {
+                site: "foobar",
+                at_ms: 0,
+                members: &[target()],
+                reports: std::slice::from_ref(&report),
+                state: state(primary),
+                request: RequestRecord::default(),
+                records: &BTreeMap::new(),
+            });
+            status.members[0].role.clone()
+        };
+        assert_eq!(shown("db-1"), "primary");
+        assert_eq!(shown("db-1.2"), "unknown");
+    }
+}

@@ -103,3 +103,72 @@ pub fn outcome(status: &ClusterStatus, wanted: &Wanted) -> Outcome {
         None => Outcome::Held,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{at, cluster, hand_over, name};
+    use super::super::status::Refused;
+    use super::*;
+    use crate::record::RequestRecord;
+
+    fn wanted() -> Wanted {
+        match ask(&cluster(), Some(&name("db-2"))).unwrap() {
+            Ask::For(wanted) => wanted,
+            Ask::Is(primary) => panic!("{primary}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_asked_for() {
+        let refused = |status: &ClusterStatus| ask(status, None).unwrap_err().what;
+        let mut alone = cluster();
+        alone.members.truncate(1);
+        assert_eq!(refused(&alone), "there is no other member");
+        let mut paused = cluster();
+        at(&mut paused, "db-3").seen.paused = true;
+        assert!(refused(&paused).contains("maintenance"));
+        let mut down = cluster();
+        at(&mut down, "db-1").serves = false;
+        assert!(refused(&down).contains("nothing to hand over"));
+        let unknown = ask(&cluster(), Some(&name("db-9"))).unwrap_err();
+        assert_eq!(unknown.next, "one of: db-1, db-2, db-3");
+        let is = ask(&cluster(), Some(&name("db-1")));
+        assert_eq!(is, Ok(Ask::Is(name("db-1"))));
+    }
+
+    #[test]
+    fn only_an_answer_to_this_very_request_counts() {
+        let mut now = cluster();
+        let refusal = Refused {
+            why: "it lags".to_owned(),
+            is_final: true,
+        };
+        at(&mut now, "db-1").refusal = Some(refusal);
+        assert_eq!(
+            outcome(&now, &wanted()),
+            Outcome::Waiting,
+            "an earlier one's"
+        );
+        at(&mut now, "db-1").seen = RequestRecord {
+            switchover: Some(wanted()),
+            ..RequestRecord::default()
+        };
+        assert_eq!(
+            outcome(&now, &wanted()),
+            Outcome::Refused("it lags".to_owned())
+        );
+        at(&mut now, "db-1").refusal = None;
+        assert_eq!(outcome(&now, &wanted()), Outcome::Held);
+        hand_over(&mut now, "db-2");
+        at(&mut now, "db-2").serves = false;
+        assert_eq!(outcome(&now, &wanted()), Outcome::Held);
+        at(&mut now, "db-2").serves = true;
+        let done = Outcome::Done {
+            primary: name("db-2"),
+            generation: Generation(5),
+        };
+        assert_eq!(outcome(&now, &wanted()), done);
+        hand_over(&mut now, "db-3");
+        assert_eq!(outcome(&now, &wanted()), Outcome::Another(name("db-3")));
+    }
+}

@@ -134,3 +134,66 @@ pub fn remove(name: &str) -> String {
         accounts::account(name, "localhost")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use telemetry::Secret;
+
+    use super::*;
+    use crate::engine::fixtures::target;
+
+    fn there() -> Vec<Account> {
+        let row = |user: &str, host: &str, locked: &str, role: &str| {
+            [user, host, locked, role]
+                .map(|cell| Some(cell.to_owned()))
+                .into()
+        };
+        let rows = Rows {
+            columns: Vec::new(),
+            rows: vec![
+                row("PUBLIC", "", "0", "1"),
+                row("bob", "10.0.0.%", "0", "0"),
+                row("foobar", "%", "0", "0"),
+                row("foobar", "localhost", "1", "0"),
+                row("mainstay_router", "%", "0", "0"),
+                row("repl_db-1.2", "%", "true", "0"),
+                row("reporter", "%", "0", "0"),
+                row("root", "localhost", "0", "0"),
+            ],
+        };
+        accounts(&rows, &target(), |secret| {
+            secret == "database-user-reporter"
+        })
+    }
+
+    #[test]
+    fn each_account_says_whose_it_is() {
+        let lines: Vec<String> = there()
+            .iter()
+            .map(|it| format!("{}@{} locked={} {}", it.name, it.host, it.locked, it.what))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn only_what_was_added_is_removed_and_nothing_is_taken_over() {
+        let there = there();
+        let add = |name: &str| may_add(name, &target(), &there).map_err(|no| no.what);
+        assert_eq!(add("alice"), Ok(()));
+        for taken in ["reporter", "bob", "foobar", "root", "repl_db-1", "a'b", ""] {
+            assert!(add(taken).is_err(), "{taken}");
+        }
+        assert_eq!(may_remove("reporter", &there), Ok(()));
+        for not_ours in ["bob", "foobar", "root", "nobody"] {
+            assert!(may_remove(not_ours, &there).is_err(), "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn the_statements() {
+        let hash = PasswordHash::of(&Secret::new("hello"));
+        let mut sql = add("reporter", true, &target(), &hash);
+        sql.push(remove("reporter"));
+        insta::assert_snapshot!(sql.join("\n"));
+    }
+}
