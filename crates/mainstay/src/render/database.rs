@@ -311,3 +311,156 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use database::record::{Change, Generation};
+
+    use super::*;
+
+    fn name(name: &str) -> MemberName {
+        MemberName::new(name)
+    }
+
+    fn member(of: &str, role: &str, state: &str, reason: &str) -> Member {
+        let is_primary = role == "primary";
+        Member {
+            name: name(of),
+            server: of.to_owned(),
+            address: "127.0.7.14:3307".to_owned(),
+            socket: None,
+            role: role.to_owned(),
+            state: state.to_owned(),
+            writable: is_primary,
+            serves: state == "running",
+            needs_you: false,
+            in_sync_set: role == "replica",
+            whole: true,
+            generation: Some(Generation(4)),
+            lag_ms: (role == "replica").then_some(240),
+            behind: Some(u64::from(!is_primary) * 2),
+            received: "0-1-20".to_owned(),
+            applied: "0-1-18".to_owned(),
+            pid: Some(41),
+            restarts: 0,
+            reason: reason.to_owned(),
+            seen: RequestRecord::default(),
+            refusal: None,
+            nobody: Vec::new(),
+        }
+    }
+
+    fn cluster() -> ClusterStatus {
+        let change = |generation, primary, why: &str| Change {
+            generation: Generation(generation),
+            primary: name(primary),
+            began: String::new(),
+            at_ms: 1_795_616_556_000 + generation * 1000,
+            why: why.to_owned(),
+        };
+        ClusterStatus {
+            site: "foobar".to_owned(),
+            at_ms: 0,
+            running: true,
+            acknowledged: true,
+            state: Some(StateRecord {
+                format: database::record::FORMAT,
+                primary: name("db-1"),
+                generation: Generation(4),
+                revision: 40,
+                lease: Lease::Held,
+                writer: name("db-1"),
+                sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
+                forced: false,
+                position: "0-1-20".to_owned(),
+                why: String::new(),
+                history: vec![
+                    change(3, "db-2", "db-1 did not renew its lease"),
+                    change(4, "db-1", "switchover from db-2, as asked for"),
+                ],
+            }),
+            request: RequestRecord::default(),
+            members: vec![
+                member(
+                    "db-1",
+                    "primary",
+                    "running",
+                    "this is the primary and takes writes",
+                ),
+                member("db-2", "replica", "running", "this replica follows db-1"),
+                member("db-3", "replica", "running", "this replica follows db-1"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_well() {
+        insta::assert_snapshot!(page(&cluster()));
+    }
+
+    #[test]
+    fn nobody_may_be_promoted() {
+        let mut status = cluster();
+        let why = "db-1 has given the lease up; nobody may be promoted: db-2 was not heard";
+        let down = "the server is down: mariadbd was ended by signal 9";
+        status.members[0] = member("db-1", "unknown", "down", down);
+        status.members[0].needs_you = true;
+        status.members[1] = member("db-2", "unknown", "down", down);
+        let last = &mut status.members[2];
+        last.reason = why.to_owned();
+        last.lag_ms = None;
+        last.serves = false;
+        last.nobody = vec![(name("db-2"), "was not heard".to_owned())];
+        if let Some(state) = &mut status.state {
+            state.lease = Lease::Released;
+        }
+        insta::assert_snapshot!(page(&status));
+    }
+
+    #[test]
+    fn in_maintenance_with_a_request_and_alone() {
+        let mut status = cluster();
+        status.request.paused = true;
+        status.request.switchover = Some(Wanted {
+            generation: Generation(4),
+            to: None,
+        });
+        status.members[1].in_sync_set = false;
+        status.members[2].in_sync_set = false;
+        if let Some(state) = &mut status.state {
+            state.sync_set = SyncSet::alone();
+        }
+        insta::assert_snapshot!(page(&status));
+    }
+
+    #[test]
+    fn a_cluster_that_does_not_run() {
+        let mut status = cluster();
+        status.running = false;
+        for member in &mut status.members {
+            member.state = "stopped".to_owned();
+            member.address.clear();
+            member.generation = None;
+            member.lag_ms = None;
+            member.reason = "it does not run".to_owned();
+        }
+        insta::assert_snapshot!(page(&status));
+    }
+
+    #[test]
+    fn what_a_forced_promotion_costs() {
+        insta::assert_snapshot!(loss(&Loss {
+            member: name("db-3"),
+            generation: Generation(4),
+            writer: name("db-1"),
+            had: "0-1-20".to_owned(),
+            received: "0-1-13".to_owned(),
+            at_least: 7,
+            nobody: vec![
+                (name("db-1"), "was not heard".to_owned()),
+                (name("db-2"), "was not heard".to_owned()),
+            ],
+            sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
+        }));
+    }
+}
