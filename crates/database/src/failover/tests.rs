@@ -14,12 +14,13 @@ use super::decide::decide;
 use super::decision::{Action, Decision, Put, Reason};
 use super::diagnosis::Diagnosis;
 use super::lease;
+use super::restart;
 use super::view::{
     Engine, Held, InFlight, Io, Long, Peer, Replication, ServerError, Status, Store, Time, View,
 };
 use crate::accounts::replication_user;
 use crate::record::{
-    Change, Generation, Lease, Obeyed, RequestRecord, StateRecord, SyncSet, Wanted,
+    Change, Generation, Lease, Obeyed, RequestRecord, Restart, StateRecord, SyncSet, Wanted,
 };
 
 const ME: &str = "db-1";
@@ -360,15 +361,16 @@ fn who_may_not_be_promoted_is_told_why() {
     };
     let mut torn = election();
     torn.whole = false;
-    insta::assert_snapshot!(nobody(&torn), @"nobody may be promoted: db-1 was restarted and may have lost what it acknowledged before it could apply it; db-2 is not in the sync set and may lack acknowledged writes");
+    insta::assert_snapshot!(nobody(&torn), @"nobody may be promoted: db-1 was restarted and may have lost what it acknowledged before it could apply it; db-2 was not heard");
     let mut two = election();
     two.members.push(address("db-3", 3));
     let Store::Names(state) = &mut two.store else {
         panic!()
     };
     state.sync_set = SyncSet::Members([name(ME), name("db-3")].into());
-    insta::assert_snapshot!(nobody(&two), @"nobody may be promoted: db-2 is not in the sync set and may lack acknowledged writes; db-3 was not heard");
+    insta::assert_snapshot!(nobody(&two), @"nobody may be promoted: db-2 was not heard; db-3 was not heard");
     let third = |stopped_for, received: &str| Peer {
+        seen: 10,
         stopped_for,
         received: position(received),
         whole: true,
@@ -596,3 +598,35 @@ fn the_folder_is_pure() {
 }
 
 mod properties;
+
+#[test]
+fn a_server_is_restarted_once_and_only_where_that_costs_nothing() {
+    let due = |view: &View, pid| restart::is_due(view, &name(ME), Some(pid), at(1000));
+    let mut view = replica(|_, _| {});
+    view.request.restart = Some(Restart {
+        member: name(ME),
+        pid: 41,
+    });
+    assert!(due(&view, 41));
+    assert!(!due(&view, 42), "the life that was meant is over");
+    view.request.paused = true;
+    assert!(!due(&view, 41), "maintenance");
+    view.request.paused = false;
+    view.seen_at = at(900);
+    assert!(!due(&view, 41), "an election needs what it received");
+    view.seen_at = at(998);
+    view.request.restart = Some(Restart {
+        member: name(OTHER),
+        pid: 41,
+    });
+    assert!(!due(&view, 41), "another one is meant");
+
+    let mut alone = self::view(names(ME, 1), Some(state(ME, 1)), status());
+    alone.request.restart = Some(Restart {
+        member: name(ME),
+        pid: 41,
+    });
+    assert!(!due(&alone, 41), "somebody could take its place");
+    alone.members.truncate(1);
+    assert!(due(&alone, 41));
+}

@@ -22,7 +22,7 @@ use super::voice::Voice;
 use crate::act::{self, ActError, Hands};
 use crate::engine::admin::Admin;
 use crate::engine::identity;
-use crate::engine::mariadb::{Server, StartError};
+use crate::engine::mariadb::{STOP_GRACE, Server, StartError};
 use crate::engine::tool::Cancel;
 use crate::failover::attempts::Attempts;
 use crate::failover::candidate;
@@ -33,6 +33,8 @@ use crate::failover::lease;
 use crate::failover::memory::{Look, Memory, Outcome};
 use crate::failover::pace;
 use crate::failover::rejoin;
+use crate::failover::restart;
+use crate::failover::switchover;
 use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
@@ -191,11 +193,22 @@ impl Actor {
         ) {
             self.replication_starts = self.replication_starts.works(now);
         }
+        if restart::is_due(&view, self.me(), self.process.pid(), now) {
+            return match self.hold_writes(&view, now).await {
+                true => {
+                    self.begin_restart(now);
+                    None
+                }
+                false => Some(pace::next_look(&decision, now)),
+            };
+        }
+        let latest = pace::at_latest(&view, now);
         let acted = self.act(&view, &decision, now).await;
         let repeated = decision.actions == self.last_actions;
         self.last_actions.clone_from(&decision.actions);
         // An action that changed nothing must not be repeated without a pause.
-        (!acted || repeated).then(|| pace::next_look(&decision, now))
+        let next = pace::next_look(&decision, now);
+        (!acted || repeated).then(|| latest.map_or(next, |latest| next.min(latest)))
     }
 
     async fn observe(&mut self) -> View {
@@ -301,6 +314,7 @@ impl Actor {
         });
         let standing = standing.unwrap_or_default();
         let promised = standing.stopped_for;
+        self.announced.hurry = switchover::is_asked(view);
         self.announced
             .keep(
                 &self.cluster,
@@ -412,6 +426,38 @@ impl Actor {
         let mut cancel = self.cancel.clone();
         // Joined by `done` or `shut_down`.
         let task = tokio::spawn(async move { Done::Start(server.start(&mut cancel).await) });
+        self.begin(Long::Start, now, task);
+    }
+
+    /// A primary that is ended takes no writes from here on: its lease may end while it is away.
+    async fn hold_writes(&mut self, view: &View, now: Time) -> bool {
+        let Some(state) = view.state().filter(|state| state.primary == *self.me()) else {
+            return true;
+        };
+        let action = Action::HoldWrites(state.generation);
+        match self.act_shortly(&action, now).await {
+            Ok(()) => true,
+            Err(e) => {
+                self.voice.failed(&action, &e);
+                false
+            }
+        }
+    }
+
+    fn begin_restart(&mut self, now: Time) {
+        let what = "its server is ended and started again, as asked for";
+        self.voice
+            .send(news(Severity::Info, "member-restarted", what));
+        let running = self.process.take();
+        let server = self.server.clone();
+        let mut cancel = self.cancel.clone();
+        // Joined by `done` or `shut_down`.
+        let task = tokio::spawn(async move {
+            if let Some(mut running) = running {
+                running.stop(STOP_GRACE).await;
+            }
+            Done::Start(server.start(&mut cancel).await)
+        });
         self.begin(Long::Start, now, task);
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Announcement {
     written: Option<(Version, MemberRecord)>,
     /// When, for what changes all the time.
     at: Option<Time>,
+    /// Somebody waits for positions.
+    pub(super) hurry: bool,
 }
 
 /// Positions alone are written this often: each write is one for the whole site to agree on.
@@ -92,8 +94,8 @@ impl Announcement {
             ..record.standing.clone()
         };
         // A promise says where it stopped.
-        let stopped = record.standing.stopped_for.is_some();
-        coarse != *last || (*record != *last && (stopped || now.since(at) >= POSITIONS_EVERY))
+        let at_once = self.hurry || record.standing.stopped_for.is_some();
+        coarse != *last || (*record != *last && (at_once || now.since(at) >= POSITIONS_EVERY))
     }
 
     /// The record in the store is the one written last, and it makes this promise.
