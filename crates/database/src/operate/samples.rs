@@ -32,6 +32,7 @@ fn state() -> StateRecord {
         writer: name("db-1"),
         sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
         forced: false,
+        position_of: 0,
         position: "0-101-20".to_owned(),
         why: String::new(),
         history: Vec::new(),
