@@ -323,6 +323,33 @@ fn a_server_that_ended_is_started_in_place_or_the_lease_given_up() {
     assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
 }
 
+#[test]
+fn a_replica_that_has_yet_to_show_that_it_has_everything_is_helped_to_it() {
+    let mut view = view(names(ME, 1), Some(state(ME, 1)), status());
+    view.held = held(1);
+    view.accounts_for = Some(Generation(1));
+    let revision = record(ME, 1).revision;
+    let decided = |whole, seen| {
+        let mut view = view.clone();
+        let peer = Peer {
+            obeyed: Some(state(ME, 1)),
+            linked: true,
+            whole,
+            seen,
+            ..Peer::default()
+        };
+        view.peers = [(name(OTHER), peer)].into();
+        put(&decided(&view)).map(|(why, _)| why)
+    };
+    assert_eq!(decided(false, revision), Some(Put::Renew));
+    assert_eq!(
+        decided(false, revision - 1),
+        None,
+        "it has not seen this one"
+    );
+    assert_eq!(decided(true, revision), None);
+}
+
 /// Another in the sync set, the lease free.
 fn election() -> View {
     let mut view = replica(|_, r| r.io = Io::Stopped);

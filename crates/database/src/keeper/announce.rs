@@ -93,8 +93,9 @@ impl Announcement {
             lag_ms: last.standing.lag_ms,
             ..record.standing.clone()
         };
-        // A promise says where it stopped.
-        let at_once = self.hurry || record.standing.stopped_for.is_some();
+        // A promise says where it stopped; and who has yet to show that it has everything is waited for.
+        let shows = record.standing.linked && !record.standing.whole;
+        let at_once = self.hurry || shows || record.standing.stopped_for.is_some();
         coarse != *last || (*record != *last && (at_once || now.since(at) >= POSITIONS_EVERY))
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,18 +35,18 @@ enum Order {
 /// A machine with one member.
 struct Host {
     mark: String,
-    orders: Option<mpsc::UnboundedSender<Order>>,
+    orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
     report: watch::Receiver<MemberReport>,
 }
 
 /// Goes on when it is dropped.
-pub(crate) struct Frozen(#[expect(dead_code, reason = "its drop is what counts")] Sender<()>);
+pub(crate) struct Frozen(#[expect(dead_code, reason = "its drop is what counts")] SyncSender<()>);
 
 impl Host {
     async fn start(mut parts: Parts, mark: &str) -> Self {
         parts.spawner = Spawner::start_with(None, false, mark.to_owned()).unwrap();
-        let (orders, mut queue) = mpsc::unbounded_channel();
+        let (orders, mut queue) = mpsc::channel(1);
         let (tell, told) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -79,7 +79,7 @@ impl Host {
     }
 
     fn order(&self, order: Order) {
-        self.orders.as_ref().unwrap().send(order).ok().unwrap();
+        self.orders.as_ref().unwrap().try_send(order).ok().unwrap();
     }
 }
 
@@ -185,7 +185,7 @@ impl Hosts {
     }
 
     pub(crate) fn freeze_keeper(&self, name: &str) -> Frozen {
-        let (until, frozen) = channel();
+        let (until, frozen) = sync_channel(1);
         self.hosts[name].order(Order::Freeze(frozen));
         Frozen(until)
     }
@@ -248,6 +248,18 @@ impl Hosts {
         let state = self
             .until("another primary", |state| {
                 state.is_open() && state.primary.as_str() != before
+            })
+            .await;
+        state.primary.to_string()
+    }
+
+    /// All members are back: the primary serves, and all others acknowledge.
+    pub(crate) async fn all_back(&self) -> String {
+        let state = self
+            .until("all replicas in the sync set", |state| {
+                let others = self.bed.members.len() - 1;
+                let set = state.sync_set.members();
+                state.is_open() && set.is_some_and(|set| set.len() == others)
             })
             .await;
         state.primary.to_string()

@@ -156,9 +156,9 @@ impl Ledger {
 
     /// All that must be true after whatever happened, once all members are back.
     pub(crate) async fn holds(self, hosts: &Hosts) -> Book {
-        hosts.whole_set().await;
+        hosts.all_back().await;
         let (book, sampler) = self.stop().await;
-        let primary = hosts.whole_set().await;
+        let primary = hosts.all_back().await;
         let there = present(&mut hosts.admin(&primary).await).await;
         assert_eq!(
             lost(&book, &there),
