@@ -340,6 +340,21 @@ impl Hosts {
         .await;
     }
 
+    /// Many failovers in a short time make the next one wait: those so far are long ago now.
+    pub(crate) async fn forget_failovers(&self) {
+        let cluster = &self.bed.cluster;
+        loop {
+            let entry = cluster.get(keys::DATABASE_STATE).await.unwrap().unwrap();
+            let mut state: StateRecord = serde_json::from_str(&entry.value).unwrap();
+            state.history.iter_mut().for_each(|change| change.at_ms = 0);
+            let text = serde_json::to_string(&state).unwrap();
+            let put = cluster.put_if(keys::DATABASE_STATE, Some(entry.version), text);
+            if put.await.is_ok() {
+                return;
+            }
+        }
+    }
+
     pub(crate) async fn admin(&self, name: &str) -> Connection {
         self.bed.admin(name).await
     }

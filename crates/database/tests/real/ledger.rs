@@ -20,7 +20,7 @@ use crate::sampler::Sampler;
 
 const WRITERS: u64 = 4;
 /// Between two writes of a writer: the machine has more to do than this.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(5);
 /// A server that is stopped answers nobody until it is killed.
 const STATEMENT: Duration = Duration::from_secs(30);
 

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::hosts::Hosts;
 
-const EVERY: Duration = Duration::from_millis(5);
+const EVERY: Duration = Duration::from_millis(10);
 /// A server that is stopped says nothing.
 const ANSWER: Duration = Duration::from_millis(300);
 
