@@ -14,7 +14,9 @@ use super::decide::decide;
 use super::decision::{Action, Decision, Put, Reason};
 use super::diagnosis::Diagnosis;
 use super::lease;
+use super::rejoin;
 use super::restart;
+use super::state_change;
 use super::view::{
     Engine, Held, InFlight, Io, Long, Peer, Replication, ServerError, Status, Store, Time, View,
 };
@@ -321,6 +323,44 @@ fn a_server_that_ended_is_started_in_place_or_the_lease_given_up() {
         needs_you: false,
     };
     assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
+}
+
+#[test]
+fn a_primary_that_gave_up_lets_another_take_its_place_before_its_server_starts() {
+    let mut given_up = record(ME, 1);
+    given_up.lease = Lease::Released;
+    given_up.sync_set = SyncSet::Members([name(OTHER)].into());
+    let down = |state: &StateRecord| {
+        let store = Store::Names(Box::new(state.clone()));
+        let mut view = view(store, Some(self::state(ME, 1)), status());
+        view.engine = Engine::Down {
+            why: String::new(),
+            start_at: at(0),
+            needs_you: false,
+        };
+        view.seen_at = at(1000);
+        view
+    };
+    let waits = decided(&down(&given_up));
+    assert_eq!(waits.actions, []);
+    assert_eq!(waits.reason, Reason::StartNotBefore(at(1003)));
+    let mut late = down(&given_up);
+    late.seen_at = at(990);
+    assert_eq!(decided(&late).actions, [Action::Start]);
+    assert!(!rejoin::is_succeeded(&late, &name(ME)));
+    given_up.sync_set = SyncSet::alone();
+    let nobody_else = decided(&down(&given_up));
+    assert!(nobody_else.actions.contains(&Action::Start));
+    let mut elected = state_change::taken_over(&given_up, &name(OTHER), false, "");
+    elected.sync_set = SyncSet::Members([name(OTHER)].into());
+    assert_eq!(decided(&down(&elected)).actions, []);
+    assert!(!rejoin::is_succeeded(&down(&elected), &name(ME)));
+    elected.writer = name(OTHER);
+    assert_eq!(decided(&down(&elected)).actions, [Action::Start]);
+    assert!(rejoin::is_succeeded(&down(&elected), &name(ME)));
+    let mut replica = down(&elected);
+    replica.obeyed = Some(self::state(OTHER, 2));
+    assert!(!rejoin::is_succeeded(&replica, &name(ME)));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::voice::Voice;
 use crate::act::{self, ActError, Hands};
 use crate::engine::admin::Admin;
 use crate::engine::identity;
-use crate::engine::mariadb::{STOP_GRACE, Server, StartError};
+use crate::engine::mariadb::{Recovery, STOP_GRACE, Server, StartError};
 use crate::engine::tool::Cancel;
 use crate::failover::attempts::Attempts;
 use crate::failover::candidate;
@@ -58,7 +58,7 @@ enum Event {
 /// How a long action ended.
 #[derive(Debug)]
 enum Done {
-    Start(Result<Running, StartError>),
+    Start(Recovery, Result<Running, StartError>),
     Rebuild(Box<Rebuilding>),
     /// Its task panicked.
     Lost(String),
@@ -95,6 +95,9 @@ pub(super) struct Actor {
     last_beat: Option<Time>,
     replication_starts: Attempts,
     rebuilds: Vec<Time>,
+    /// The server did not start with what nobody acknowledged cut off: it is started with it, and its data
+    /// replaced.
+    cannot_forget: bool,
 
     /// So as not to repeat oneself without a pause.
     last_actions: Vec<Action>,
@@ -141,6 +144,7 @@ impl Actor {
             last_beat: None,
             replication_starts: Attempts::default(),
             rebuilds: Vec::new(),
+            cannot_forget: false,
             last_actions: Vec::new(),
         }
     }
@@ -348,7 +352,7 @@ impl Actor {
     async fn act(&mut self, view: &View, decision: &Decision, now: Time) -> bool {
         for action in &decision.actions {
             match action {
-                Action::Start => self.begin_start(now),
+                Action::Start => self.begin_start(view, now),
                 Action::Rebuild { source, why, .. } => self.begin_rebuild(view, source, why, now),
                 Action::Fence => self.process.kill().await,
                 Action::PutState(why, next) => {
@@ -421,11 +425,18 @@ impl Actor {
         }
     }
 
-    fn begin_start(&mut self, now: Time) {
+    fn begin_start(&mut self, view: &View, now: Time) {
         let server = self.server.clone();
         let mut cancel = self.cancel.clone();
+        let recovery = match rejoin::is_succeeded(view, self.me()) && !self.cannot_forget {
+            true => Recovery::Forget,
+            false => Recovery::Commit,
+        };
         // Joined by `done` or `shut_down`.
-        let task = tokio::spawn(async move { Done::Start(server.start(&mut cancel).await) });
+        let task = tokio::spawn(async move {
+            let started = server.start(recovery, &mut cancel).await;
+            Done::Start(recovery, started)
+        });
         self.begin(Long::Start, now, task);
     }
 
@@ -456,7 +467,8 @@ impl Actor {
             if let Some(mut running) = running {
                 running.stop(STOP_GRACE).await;
             }
-            Done::Start(server.start(&mut cancel).await)
+            let started = server.start(Recovery::Commit, &mut cancel).await;
+            Done::Start(Recovery::Commit, started)
         });
         self.begin(Long::Start, now, task);
     }
@@ -510,14 +522,17 @@ impl Actor {
                 self.fence.guard(None);
                 self.process.exited(exit, now);
             }
-            Event::ActionDone(Done::Start(Ok(running))) => {
+            Event::ActionDone(Done::Start(_, Ok(running))) => {
+                self.cannot_forget = false;
                 self.fence.guard(Some(running.pid));
                 self.memory.engine_started();
                 self.process.started(running, now);
                 self.admin = self.server.connection();
                 self.read_identity();
             }
-            Event::ActionDone(Done::Start(Err(e))) => {
+            Event::ActionDone(Done::Start(recovery, Err(e))) => {
+                self.cannot_forget |=
+                    recovery == Recovery::Forget && matches!(e, StartError::Exited { .. });
                 self.process.failed(e.to_string(), e.needs_you(), now);
             }
             Event::ActionDone(Done::Rebuild(outcome)) => self.rebuilt(*outcome, now),

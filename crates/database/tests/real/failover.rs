@@ -316,29 +316,52 @@ async fn in_maintenance_nobody_is_elected() {
     hosts.finish().await;
 }
 
-/// Written by a primary that nobody heard any more: never acknowledged, and no part of the data.
-#[tokio::test]
-async fn what_only_the_old_primary_has_is_given_up_and_it_is_rebuilt() {
-    let (mut hosts, ledger) = begin(&TWO).await;
+/// Written by a primary that nobody heard any more: never acknowledged, and no part of the data. The
+/// members, and the events, when all are back.
+async fn extra_on_the_old_primary(extra: &str, end: Signal) -> Hosts {
+    let (hosts, ledger) = begin(&TWO).await;
     let replica = hosts.deafen("db-1", "db-2").await;
     let mut app = hosts.bed.app("db-1").await;
-    let extra = "INSERT INTO ledger VALUES (9000000000, 'extra')";
     let waiting = tokio::time::timeout(Duration::from_millis(300), app.execute(extra)).await;
     assert!(waiting.is_err(), "acknowledged by nobody");
     hosts.spoil("db-1", "broken");
-    let fault = killed(&hosts, "db-1");
+    signal(hosts.pid("db-1"), end);
     signal(replica, Signal::SIGCONT);
-    again("replaced", &hosts, &ledger, fault).await;
+    again("replaced", &hosts, &ledger, Instant::now()).await;
     hosts.mend("db-1", "broken");
-    hosts
-        .until_report("db-1", "it is rebuilt", |report| {
-            report.state == MemberState::Rebuilding
-        })
-        .await;
-    // `holds` finds the extra row wherever it is.
+    // It finds the extra row wherever it is.
     ledger.holds(&hosts).await;
+    hosts
+}
+
+const EXTRA: &str = "INSERT INTO ledger VALUES (9000000000, 'extra')";
+
+#[tokio::test]
+async fn what_only_the_old_primary_has_is_given_up() {
+    let mut hosts = extra_on_the_old_primary(EXTRA, Signal::SIGKILL).await;
+    assert_eq!(hosts.bed.said("replica-rebuilt"), None);
+    hosts.finish().await;
+}
+
+/// It was stopped in order, and committed it.
+#[tokio::test]
+async fn an_old_primary_that_has_committed_more_is_rebuilt() {
+    let mut hosts = extra_on_the_old_primary(EXTRA, Signal::SIGTERM).await;
     let told = hosts.bed.said("replica-extra-transactions").unwrap();
     assert!(told.contains("binary log of its old data"), "{told}");
+    assert!(hosts.bed.said("replica-rebuilt").is_some());
+    hosts.finish().await;
+}
+
+/// A table once made cannot be rolled back.
+#[tokio::test]
+async fn an_old_primary_that_has_another_table_is_rebuilt() {
+    let create = "CREATE TABLE extra (id INT PRIMARY KEY)";
+    let mut hosts = extra_on_the_old_primary(create, Signal::SIGKILL).await;
+    assert!(hosts.bed.said("replica-rebuilt").is_some());
+    let mut old = hosts.admin("db-1").await;
+    let rows = old.query("SHOW TABLES IN foobar_app LIKE 'extra'").await;
+    assert_eq!(rows.unwrap().single(), None);
     hosts.finish().await;
 }
 
