@@ -359,7 +359,7 @@ fn a_primary_that_gave_up_lets_another_take_its_place_before_its_server_starts()
     assert_eq!(decided(&down(&elected)).actions, [Action::Start]);
     assert!(rejoin::is_succeeded(&down(&elected), &name(ME)));
     let mut replica = down(&elected);
-    replica.obeyed = Some(self::state(OTHER, 2));
+    replica.obeyed = Some(state(OTHER, 2));
     assert!(!rejoin::is_succeeded(&replica, &name(ME)));
 }
 

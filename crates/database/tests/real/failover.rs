@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::bed::{kill, run, signal};
 use crate::hosts::{Hosts, THREE, TWO};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Book, Ledger};
 
 /// Far more than it takes on a machine that does nothing else (the goals are 3 s and 8 s; bench/failover
 /// measures): here other tests run beside it.
@@ -319,14 +319,16 @@ async fn in_maintenance_nobody_is_elected() {
 /// Written by a primary that nobody heard any more: never acknowledged, and no part of the data. The
 /// members, and the events, when all are back.
 async fn extra_on_the_old_primary(extra: &str, end: Signal) -> Hosts {
-    let (hosts, ledger) = begin(&TWO).await;
-    let replica = hosts.deafen("db-1", "db-2").await;
+    let hosts = Hosts::start(&TWO).await;
     let mut app = hosts.bed.app("db-1").await;
+    run(&mut app, ledger::TABLE).await;
+    let replica = hosts.deafen("db-1", "db-2").await;
     let waiting = tokio::time::timeout(Duration::from_millis(300), app.execute(extra)).await;
     assert!(waiting.is_err(), "acknowledged by nobody");
     hosts.spoil("db-1", "broken");
     signal(hosts.pid("db-1"), end);
     signal(replica, Signal::SIGCONT);
+    let ledger = Ledger::go_on_with(&hosts, Book::default());
     again("replaced", &hosts, &ledger, Instant::now()).await;
     hosts.mend("db-1", "broken");
     // It finds the extra row wherever it is.
