@@ -10,7 +10,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use balancer::snapshot::{Change, Explanation, Override, Question, Wish};
+use balancer::snapshot::{Change as EndpointChange, Explanation, Override, Question, Wish};
+use database::operate::message::{Account, Change, Users};
+use database::operate::status::ClusterStatus;
+use database::record::RequestRecord;
 use monitor::events::EventLog;
 use monitor::status::SiteStatus;
 use process::message::About;
@@ -27,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::backup_side;
 use crate::balancer_side::Balancers;
+use crate::database_side::{self, Database};
 use crate::known::Known;
 use crate::local::Running;
 use crate::role_process::RoleState;
@@ -49,6 +53,7 @@ struct Admin {
     stop: watch::Sender<bool>,
     balancers: watch::Receiver<Option<Balancers>>,
     changes: mpsc::Sender<Event>,
+    database: Database,
 }
 
 /// Opens the socket and the addresses; they are served until the site ends.
@@ -64,6 +69,10 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         stop: running.stop.0.clone(),
         balancers: running.balancers.subscribe(),
         changes: running.events(),
+        database: Database {
+            cluster: running.cluster.clone(),
+            secrets: running.secrets.clone(),
+        },
     };
     let page = monitor.routes();
     let path = running.state.runtime.join(SOCKET);
@@ -83,7 +92,10 @@ pub(crate) async fn open(running: &mut Running) -> Result<(), UpError> {
         .route("/explain", post(explain))
         .route("/sql/statistics", post(sql_statistics))
         .route("/sql/route", post(sql_route))
+        .route("/database", get(database_status))
         .route("/database/backup", post(backup))
+        .route("/database/request", post(database_request))
+        .route("/database/users", post(database_users))
         .route("/reload", post(reload))
         .route("/upgrade", post(upgrade))
         .with_state(admin);
@@ -147,12 +159,12 @@ impl Admin {
         running.ok_or_else(|| Refused(UpError::new("the site is still being started", "try again")))
     }
 
-    fn tell(&self, kind: &str, what: String) {
+    fn tell(&self, subject: &str, kind: &str, what: String) {
         let event = Event {
             at_ms: now_ms(),
             severity: Severity::Info,
             server: String::new(),
-            subject: "balancer".to_owned(),
+            subject: subject.to_owned(),
             kind: kind.to_owned(),
             what,
         };
@@ -182,7 +194,7 @@ impl IntoResponse for Refused {
 /// What somebody wants of an endpoint.
 async fn endpoint(
     State(admin): State<Admin>,
-    Json(change): Json<Change>,
+    Json(change): Json<EndpointChange>,
 ) -> Result<Json<Override>, Refused> {
     let wanted = admin.balancers()?.wish(change).await?;
     let mut what = format!("endpoint {}/{}: ", wanted.backend, wanted.endpoint);
@@ -194,7 +206,7 @@ async fn endpoint(
     if let Some(weight) = wanted.weight {
         what.push_str(&format!(", weight {weight}"));
     }
-    admin.tell("endpoint-changed", what);
+    admin.tell("balancer", "endpoint-changed", what);
     Ok(Json(wanted))
 }
 
@@ -232,6 +244,32 @@ async fn backup(
     Ok(Json(backup_side::order(&admin.known, wanted).await?))
 }
 
+async fn database_status(State(admin): State<Admin>) -> Result<Json<ClusterStatus>, Refused> {
+    let status = database_side::status(&admin.database, &admin.known, &admin.target).await?;
+    Ok(Json(status))
+}
+
+/// Answers when it is written down, not when it is done.
+async fn database_request(
+    State(admin): State<Admin>,
+    Json(change): Json<Change>,
+) -> Result<Json<RequestRecord>, Refused> {
+    let wanted = database_side::change(&admin.database, &change).await?;
+    if let Some((kind, what)) = database_side::told(&change) {
+        admin.tell("database", kind, what);
+    }
+    Ok(Json(wanted))
+}
+
+async fn database_users(
+    State(admin): State<Admin>,
+    Json(wanted): Json<Users>,
+) -> Result<Json<Vec<Account>>, Refused> {
+    let (database, known) = (&admin.database, &admin.known);
+    let accounts = database_side::users(database, known, &admin.target, &wanted).await?;
+    Ok(Json(accounts))
+}
+
 /// The body is the text of the site file.
 async fn reload(State(admin): State<Admin>, text: String) -> Result<Json<Vec<String>>, Refused> {
     let site = site::load(&text, "site.toml").map_err(|problems| {
@@ -239,7 +277,7 @@ async fn reload(State(admin): State<Admin>, text: String) -> Result<Json<Vec<Str
         UpError::new(lines.join("\n"), "`mainstay check` shows it in full")
     })?;
     let done = admin.balancers()?.reload(&site).await?;
-    admin.tell("configuration-changed", done.join("; "));
+    admin.tell("balancer", "configuration-changed", done.join("; "));
     Ok(Json(done))
 }
 
@@ -253,7 +291,7 @@ async fn upgrade(
     Json(Program { program }): Json<Program>,
 ) -> Result<Json<Vec<String>>, Refused> {
     let done = admin.balancers()?.upgrade(&program).await?;
-    admin.tell("process-replaced", done.join("; "));
+    admin.tell("balancer", "process-replaced", done.join("; "));
     Ok(Json(done))
 }
 
@@ -336,6 +374,7 @@ fn own(of: &Of) -> String {
         text.sample("mainstay_process_restarts_total", &labels, report.restarts);
     }
     let members = of.known.member_reports();
+    let generation = members.iter().filter_map(|member| member.generation).max();
     text.family("mainstay_database_up", "gauge", "1: the member runs.");
     text.family(
         "mainstay_database_primary",
@@ -350,7 +389,8 @@ fn own(of: &Of) -> String {
     for member in members.iter().filter(|member| member.server == of.server) {
         let labels = format!("member=\"{}\"", member.name);
         let running = u8::from(member.state == database::MemberState::Running);
-        let primary = u8::from(member.role == database::Role::Primary);
+        let is_primary = member.role == database::Role::Primary && member.generation == generation;
+        let primary = u8::from(is_primary);
         text.sample("mainstay_database_up", &labels, running);
         text.sample("mainstay_database_primary", &labels, primary);
         if let Some(lag) = member.lag_ms {

@@ -18,6 +18,7 @@ pub mod state_dir;
 mod app_side;
 mod backup_side;
 mod balancer_side;
+pub mod database_side;
 mod role_process;
 mod sql_side;
 

@@ -75,7 +75,7 @@ fn io_failed(path: &Path) -> impl FnOnce(io::Error) -> UpError {
 }
 
 impl Of {
-    fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         let ground = Ground::Local {
             network: [127, 0, 1],
             http: ([127, 0, 0, 1], 0).into(),

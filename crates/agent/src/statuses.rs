@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use database::record::Generation;
 use database::{MemberReport, MemberState};
 use monitor::status::{
     EndpointStatus, MemberStatus, ProcessStatus, ServerStatus, SiteStatus, State, Traffic,
@@ -32,6 +33,7 @@ pub(crate) fn nothing(target: &Target) -> SiteStatus {
         endpoints: Vec::new(),
         members: Vec::new(),
         generation: 0,
+        paused: false,
         backup: None,
         traffic: Traffic::default(),
     }
@@ -59,16 +61,13 @@ pub(crate) async fn observe(known: &Known, target: &Target) -> SiteStatus {
         }
     }
     let members = known.member_reports();
-    status.generation = members
-        .iter()
-        .filter_map(|m| m.generation)
-        .map(|g| g.0)
-        .max()
-        .unwrap_or_default();
+    let generation = members.iter().filter_map(|member| member.generation).max();
+    status.generation = generation.map_or(0, |generation| generation.0);
     status.members = members
         .iter()
-        .map(|report| member(report, target))
+        .map(|report| member(report, target, generation))
         .collect();
+    status.paused = members.iter().any(|member| member.request.paused);
     status.servers = servers(known, target, &roles, &members);
     status.backup = backup_side::status(known);
     status.problems = problems(&status);
@@ -129,7 +128,15 @@ fn add_router(traffic: &mut Traffic, answer: &str) {
     }
 }
 
-fn member(report: &MemberReport, target: &Target) -> MemberStatus {
+/// `generation`: the highest that any member knows. A primary of an earlier one is none: it has not heard
+/// of its end.
+fn member(report: &MemberReport, target: &Target, generation: Option<Generation>) -> MemberStatus {
+    let is_former = report.role == database::Role::Primary && report.generation != generation;
+    let role = match is_former {
+        true => database::Role::Unknown,
+        false => report.role,
+    };
+
     let members = target.servers.values().flat_map(|server| &server.database);
     let address = members
         .into_iter()
@@ -140,7 +147,7 @@ fn member(report: &MemberReport, target: &Target) -> MemberStatus {
         name: report.name.to_string(),
         server: report.server.to_string(),
         address,
-        role: report.role.to_string(),
+        role: role.to_string(),
         state: report.state.to_string(),
         read_only: report.read_only.unwrap_or(true),
         lag_ms: report.lag_ms,
@@ -241,6 +248,13 @@ fn problems(status: &SiteStatus) -> Vec<String> {
                 process.name, server.name, process.state, process.reason
             ));
         }
+    }
+    if status.paused {
+        problems.push(
+            "the database is in maintenance: no failover, and no server of it is started again; \
+             `mainstay db resume` ends it"
+                .to_owned(),
+        );
     }
     let members = &status.members;
     if !members.is_empty() && !members.iter().any(|m| m.role == "primary" && !m.read_only) {

@@ -60,6 +60,7 @@ pub(crate) fn sql_router(
             && member.state == MemberState::Running
             && member.read_only == Some(false)
     });
+    let draining = primary.is_some_and(MemberReport::hands_over);
     let replicas = members.iter().filter(|member| member.role == Role::Replica);
     let replicas = replicas.map(|member| sql_router::snapshot::Replica {
         member: member.name.clone(),
@@ -73,6 +74,7 @@ pub(crate) fn sql_router(
         servers: sql_router::snapshot::Servers {
             generation: generation.map_or(0, |generation| generation.0),
             primary: primary.map(|member| member.name.clone()),
+            draining,
             replicas: replicas.collect(),
         },
         visitors: files.visitors,

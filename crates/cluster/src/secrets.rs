@@ -86,6 +86,17 @@ impl Secrets {
         read(&path)?.ok_or(SecretsError::Unusable(path))
     }
 
+    /// Forgets a secret that nothing needs any more; one that is not there is as good.
+    pub fn remove(&self, name: &str) -> Result<(), SecretsError> {
+        let path = self.path(name)?;
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("cannot remove the secret", &path)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where a secret is kept, to tell people.
     pub fn path(&self, name: &str) -> Result<PathBuf, SecretsError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-.".contains(&b);

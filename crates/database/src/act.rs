@@ -1,7 +1,7 @@
 //! One short action → one effect. Never retries, never decides; the two long ones (start, rebuild)
 //! are tasks of the keeper.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::{PutError, Secrets, SecretsError};
 use site::name::MemberName;
@@ -19,6 +19,14 @@ use crate::record::{Identity, Obeyed};
 
 /// A statement that must not keep a primary from renewing its lease.
 const SOON: Duration = Duration::from_millis(1500);
+/// Before writes are held for a switchover, transactions that are open get so long.
+const DRAIN: Duration = Duration::from_millis(500);
+/// And this at least: routers hear of it within milliseconds, and the list of transactions may be 0.1 s old
+/// (InnoDB keeps it for so long).
+const DRAIN_LEAST: Duration = Duration::from_millis(150);
+const DRAIN_LOOK: Duration = Duration::from_millis(25);
+const OPEN_TRANSACTIONS: &str = "SELECT COUNT(*) FROM information_schema.innodb_trx \
+                                 WHERE trx_mysql_thread_id <> CONNECTION_ID()";
 
 /// What an action works with.
 #[derive(Debug)]
@@ -165,8 +173,18 @@ async fn set_writable(hands: &mut Hands<'_>) -> Result<(), ActError> {
     Ok(())
 }
 
-/// It waits for running commits, and those perhaps for a replica: soon, or the primary goes on.
+/// What has begun may end first: routers send nothing new by now. A transaction that takes longer fails at its
+/// next write. `read_only` waits for running commits, and those perhaps for a replica: soon, or the primary
+/// goes on.
 async fn hold_writes(hands: &mut Hands<'_>) -> Result<(), ActError> {
+    let begun = Instant::now();
+    while begun.elapsed() < DRAIN {
+        tokio::time::sleep(DRAIN_LOOK).await;
+        let open = hands.admin.query(OPEN_TRANSACTIONS, SOON).await?;
+        if open.single() == Some("0") && begun.elapsed() >= DRAIN_LEAST {
+            break;
+        }
+    }
     hands.admin.query("SET GLOBAL read_only = 1", SOON).await?;
     Ok(())
 }

@@ -22,6 +22,9 @@ mod tell;
 // what to do, decided
 pub mod failover;
 
+// what people see of a cluster, and ask of it
+pub mod operate;
+
 // copies kept elsewhere, and back from them
 pub mod backup;
 

@@ -138,6 +138,17 @@ pub struct RequestRecord {
     pub switchover: Option<Wanted>,
     /// Become primary without the proof that nothing is lost.
     pub force: Option<Wanted>,
+    /// End a server in order and start it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+}
+
+/// One life of a server: another one is not meant, so nobody restarts twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    pub member: MemberName,
+    pub pid: u32,
 }
 
 /// Another primary, asked for in `generation`.

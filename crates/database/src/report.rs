@@ -4,10 +4,10 @@ use std::fmt;
 
 use site::name::{MemberName, ServerName};
 
-use crate::failover::decision::Decision;
+use crate::failover::decision::{Decision, Reason};
 use crate::failover::diagnosis::Diagnosis;
 use crate::failover::view::{Engine, Long, Status, View};
-use crate::record::Generation;
+use crate::record::{Generation, RequestRecord};
 
 /// One database member, as its keeper saw it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub struct MemberReport {
     pub restarts: u32,
     /// One sentence: how things stand and what is waited for.
     pub reason: String,
+    /// What is waited for, to compare.
+    pub waits: Reason,
+    /// What people ask for, as far as this member knows.
+    pub request: RequestRecord,
 }
 
 /// Whether the member's server runs.
@@ -108,6 +112,8 @@ impl MemberReport {
             pid: None,
             restarts: 0,
             reason: "not started yet".to_owned(),
+            waits: Reason::AsDiagnosed,
+            request: RequestRecord::default(),
         }
     }
 
@@ -150,7 +156,19 @@ impl MemberReport {
             pid: None,
             restarts: before.restarts,
             reason: decision.sentence(),
+            waits: decision.reason.clone(),
+            request: view.request.clone(),
         }
+    }
+
+    /// A primary that was asked to make another one primary, and begins to.
+    pub fn hands_over(&self) -> bool {
+        let wanted = self.request.switchover.as_ref();
+        let asked = wanted.is_some_and(|wanted| {
+            Some(wanted.generation) == self.generation && wanted.to.as_ref() != Some(&self.name)
+        });
+        let refused = matches!(self.waits, Reason::SwitchoverRefused(_));
+        self.role == Role::Primary && asked && !refused && !self.request.paused
     }
 
     /// A replica that follows, or a primary that takes writes.
@@ -183,6 +201,8 @@ fn member_state(decision: &Decision) -> MemberState {
 fn role(me: &MemberName, view: &View, decision: &Decision) -> Role {
     match &decision.diagnosis {
         Diagnosis::PrimaryServes => Role::Primary,
+        // Until writes are held, what has begun may end.
+        Diagnosis::Switching if view.status().is_some_and(|it| !it.read_only) => Role::Primary,
         Diagnosis::EngineDown { .. }
         | Diagnosis::EngineSilent { .. }
         | Diagnosis::ActionInFlight(Long::Start)

@@ -22,6 +22,9 @@ pub struct SiteStatus {
     pub members: Vec<MemberStatus>,
     /// Generation of the primary.
     pub generation: u64,
+    /// The database is in maintenance: nobody is elected.
+    #[serde(default)]
+    pub paused: bool,
     /// `None`: the site has no backups.
     #[serde(default)]
     pub backup: Option<BackupStatus>,

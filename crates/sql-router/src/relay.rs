@@ -20,15 +20,37 @@ pub(crate) struct Terms {
     pub(crate) expect: Expect,
     /// The client agreed on session tracking.
     pub(crate) client_tracks: bool,
-    /// From a replica, with the primary to be asked after it: an error that the primary may not have is
-    /// kept back.
-    pub(crate) withholds: bool,
+    pub(crate) withholds: Withholds,
     /// The client's id for the statement being prepared.
     pub(crate) prepared_as: u32,
     /// So long a client may be silent in the middle of a file.
     pub(crate) stalled: Duration,
     /// The number of the answer's first packet, by the command's last frame.
     pub(crate) sequence: u8,
+}
+
+/// Which error is kept back, because the statement is run once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Withholds {
+    Nothing,
+    /// From a replica, with the primary to be asked after it: what the primary may not have.
+    OfReplica,
+    /// From a primary, that it takes no writes now: a switchover is under way.
+    ReadOnly,
+}
+
+impl Withholds {
+    fn is_meant(self, error: &ErrPacket) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::OfReplica => is_withheld(error.code),
+            // The same code stands for other options too.
+            Self::ReadOnly => {
+                error.code == error_code::OPTION_PREVENTS.code
+                    && error.message.contains("read-only")
+            }
+        }
+    }
 }
 
 /// What an answer was.
@@ -187,7 +209,7 @@ impl Relay<'_> {
                 let error = ErrPacket::parse(payload).map_err(|e| self.lost(e))?;
                 let first = self.ready == 0 && !self.begun;
                 self.answer.warned = true;
-                if self.terms.withholds && first && is_withheld(error.code) {
+                if first && self.terms.withholds.is_meant(&error) {
                     self.server.channel.consume(length);
                     self.answer.withheld = Some(error);
                     return Ok(());

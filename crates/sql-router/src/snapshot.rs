@@ -61,6 +61,9 @@ pub struct Servers {
     pub generation: u64,
     /// None while there is no primary: statements wait up to `target.hold`.
     pub primary: Option<MemberName>,
+    /// The primary is about to hand over: what is begun on it may end, nothing new is sent to it.
+    #[serde(default)]
+    pub draining: bool,
     pub replicas: Vec<Replica>,
 }
 

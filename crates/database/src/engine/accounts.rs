@@ -113,8 +113,7 @@ pub fn keeper(admin: &PasswordHash) -> String {
 /// What the first primary runs before it is made known: our schema, the application's schema, the
 /// accounts. Each statement may be repeated.
 pub fn statements(target: &MemberTarget, hashes: &Hashes) -> Result<Vec<String>, Reserved> {
-    let reserved = ["", "root", "mariadb.sys", "mysql", ADMIN, ROUTER];
-    if reserved.contains(&target.user.as_str()) || target.user.starts_with("repl_") {
+    if is_not_for_people(&target.user) {
         return Err(Reserved(target.user.clone()));
     }
     let mut sql = vec![
@@ -161,6 +160,17 @@ pub fn statements(target: &MemberTarget, hashes: &Hashes) -> Result<Vec<String>,
     Ok(sql)
 }
 
+/// Of the server itself or of Mainstay.
+fn is_not_for_people(user: &str) -> bool {
+    let reserved = ["", "root", "mariadb.sys", "mysql", ADMIN, ROUTER];
+    reserved.contains(&user) || user.starts_with("repl_")
+}
+
+/// The same, and the application's.
+pub fn is_reserved(user: &str, target: &MemberTarget) -> bool {
+    is_not_for_people(user) || user == target.user
+}
+
 /// Tells whether these very statements were run before.
 pub fn digest(statements: &[String]) -> String {
     let mut sha1 = Sha1::new();
@@ -186,7 +196,7 @@ pub fn remember(digest: &str) -> String {
     )
 }
 
-fn user(account: &str, hash: &PasswordHash) -> [String; 2] {
+pub(crate) fn user(account: &str, hash: &PasswordHash) -> [String; 2] {
     let by = format!("IDENTIFIED VIA mysql_native_password USING '{}'", hash.0);
     [
         format!("CREATE USER IF NOT EXISTS {account} {by}"),
@@ -195,7 +205,7 @@ fn user(account: &str, hash: &PasswordHash) -> [String; 2] {
     ]
 }
 
-fn account(user: &str, host: &str) -> String {
+pub(crate) fn account(user: &str, host: &str) -> String {
     format!("{}@{}", text(user), text(host))
 }
 
@@ -205,7 +215,7 @@ pub fn name(name: &str) -> String {
 }
 
 /// A schema's name where GRANT takes a pattern: `_` and `%` would match others too.
-fn pattern(schema: &str) -> String {
+pub(crate) fn pattern(schema: &str) -> String {
     name(&schema.replace('_', "\\_").replace('%', "\\%"))
 }
 

@@ -86,6 +86,15 @@ impl StartError {
     }
 }
 
+/// What becomes of transactions that are in the binary log and were not committed when the server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    Commit,
+    /// They are rolled back and cut off the binary log (MariaDB ≥ 10.6). A server that cannot do this (a
+    /// change of a table's form among them) does not start.
+    Forget,
+}
+
 /// Everything a server is started with.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -132,10 +141,19 @@ impl Server {
     }
 
     /// Makes the data directory if there is none, starts the server, waits until it answers.
-    pub async fn start(&self, cancel: &mut Cancel) -> Result<Running, StartError> {
+    pub async fn start(
+        &self,
+        recovery: Recovery,
+        cancel: &mut Cancel,
+    ) -> Result<Running, StartError> {
         self.prepare(cancel).await?;
         free(self.target.listen)?;
-        self.launch(&[], cancel).await
+        let role: &[&str] = match recovery {
+            Recovery::Commit => &[],
+            // Can be given on the command line only.
+            Recovery::Forget => &["--init-rpl-role=SLAVE"],
+        };
+        self.launch(role, cancel).await
     }
 
     /// The same for a server that only tools on this machine reach, and that logs nothing it is told.

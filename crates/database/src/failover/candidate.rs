@@ -100,7 +100,11 @@ pub fn choose(view: &View, state: &StateRecord, me: &MemberName, now: Time) -> C
         .collect();
     let mut refused = Vec::new();
     for candidate in &candidates {
-        if !is_elector(candidate.name, state) {
+        if *candidate.name == state.writer
+            && let Some(why) = obstacle(candidate, state)
+        {
+            refused.push((candidate.name.clone(), why));
+        } else if !is_elector(candidate.name, state) {
             refused.push((candidate.name.clone(), WhyNot::Outsider));
         } else if let Some(why) = obstacle(candidate, state) {
             refused.push((candidate.name.clone(), why));
@@ -139,6 +143,8 @@ fn obstacle(candidate: &Candidate<'_>, state: &StateRecord) -> Option<WhyNot> {
     let is_writer = *candidate.name == state.writer;
     match candidate.heard {
         None => Some(WhyNot::NotHeard),
+        // Its keeper lives, its server does not answer.
+        Some(heard) if heard.seen == 0 => Some(WhyNot::NotHeard),
         Some(heard) if heard.stopped_for != Some(state.revision) => Some(WhyNot::StillReceives),
         Some(heard) if !heard.whole && !is_writer && state.sync_set != SyncSet::Async => {
             Some(WhyNot::NotWhole)

@@ -11,6 +11,7 @@ use super::lag::BEAT_INTERVAL;
 use super::lease;
 use super::no_state;
 use super::rebuild::{Rebuild, may_begin};
+use super::rejoin;
 use super::state_change;
 use super::switchover::{self, Switchover};
 use super::sync_set;
@@ -55,10 +56,13 @@ type Answer = (Vec<Action>, Reason);
 fn answer(view: &View, me: &MemberName, now: Time, diagnosis: &Diagnosis) -> Answer {
     match diagnosis {
         Diagnosis::EngineDown { .. } if view.request.paused => waiting(Reason::AsDiagnosed),
-        Diagnosis::EngineDown { start_at, .. } if now < *start_at => {
-            waiting(Reason::StartNotBefore(*start_at))
+        Diagnosis::EngineDown { start_at, .. } => {
+            let start_at = rejoin::successor_due(view, me).max(Some(*start_at));
+            match start_at.filter(|start_at| now < *start_at) {
+                Some(start_at) => waiting(Reason::StartNotBefore(start_at)),
+                None => doing(vec![Action::Start]),
+            }
         }
-        Diagnosis::EngineDown { .. } => doing(vec![Action::Start]),
         Diagnosis::LeaseLapsed | Diagnosis::Deposed(_) | Diagnosis::Hung { .. } => {
             doing(vec![Action::Fence])
         }

@@ -53,6 +53,7 @@ pub mod no_state;
 pub mod pace;
 pub mod rebuild;
 pub mod rejoin;
+pub mod restart;
 pub mod state_change;
 pub mod switchover;
 pub mod sync_set;

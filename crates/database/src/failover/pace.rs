@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::decision::{Decision, Reason};
 use super::diagnosis::Diagnosis;
-use super::view::Time;
+use super::switchover;
+use super::view::{Time, View};
 
 /// When nothing happens: a replica's lag is known twice a second, and a look costs three statements of
 /// 0.1 ms.
@@ -13,6 +14,14 @@ const TICK: Duration = Duration::from_millis(500);
 const SETTLING: Duration = Duration::from_millis(100);
 /// While writes wait.
 const ELECTING: Duration = Duration::from_millis(25);
+
+/// While a switchover is asked for: each look of a replica may end the wait of the writes that are held.
+const HANDING_OVER: Duration = Duration::from_millis(50);
+
+/// No later than this, whatever the decision.
+pub fn at_latest(view: &View, now: Time) -> Option<Time> {
+    switchover::is_asked(view).then(|| now.after(HANDING_OVER))
+}
 
 /// The next look after one at `now` that changed nothing.
 pub fn next_look(decision: &Decision, now: Time) -> Time {

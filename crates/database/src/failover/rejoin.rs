@@ -3,11 +3,19 @@
 //! What a server committed itself while it was primary is harmless as far as its successor has it:
 //! the history of the cluster state says where the successor's generation began.
 
+use std::time::Duration;
+
 use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
 
-use super::view::Status;
-use crate::record::StateRecord;
+use super::lease;
+use super::view::{Status, Time, View};
+use crate::record::{Lease, StateRecord, SyncSet};
+
+/// A primary that gave the lease up waits for its successor this long before it starts its server: started
+/// before, the server commits what nobody acknowledged, and its data has to be replaced. Longer than
+/// between two renewals of an elected one that applies what it received.
+const SUCCESSOR: Duration = lease::RENEW_EVERY.saturating_add(Duration::from_secs(1));
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +58,23 @@ pub fn extra(status: &Status, began: Option<&Position>) -> Option<String> {
         .map(ToString::to_string)
         .collect();
     (!extra.is_empty()).then(|| extra.join(","))
+}
+
+/// `me` was primary, and another is and has every acknowledged write. Then its server may forget, when it
+/// starts after a crash, what was written and not committed: nobody acknowledged it, or the other has it.
+/// (`--init-rpl-role=SLAVE`; without a successor this could cut the last acknowledged write.)
+pub fn is_succeeded(view: &View, me: &MemberName) -> bool {
+    let wrote = view.obeyed.as_ref().is_some_and(|it| it.primary == *me);
+    let state = view.state().filter(|state| state.is_open());
+    wrote && state.is_some_and(|state| state.primary != *me && state.sync_set != SyncSet::Async)
+}
+
+/// Until when `me`, whose server is down, waits for the one that is to take its place.
+pub fn successor_due(view: &View, me: &MemberName) -> Option<Time> {
+    let state = view.state().filter(|state| state.writer == *me)?;
+    let given_up = state.lease == Lease::Released || state.primary != *me;
+    let others = state.sync_set.members().is_some();
+    (given_up && others).then(|| view.seen_at.after(SUCCESSOR))
 }
 
 /// Where the successor of `me` began, when `me` was primary as far back as the history goes.

@@ -35,6 +35,15 @@ pub enum Refusal {
     GaveUp,
 }
 
+/// A switchover is asked for in this generation: replicas say without delay what they have applied, because
+/// writes are held until the primary knows.
+pub fn is_asked(view: &View) -> bool {
+    let wanted = view.request.switchover.as_ref();
+    let asked = wanted.zip(view.state());
+    !view.request.paused
+        && asked.is_some_and(|(wanted, state)| wanted.generation == state.generation)
+}
+
 /// The next step of the primary `me`.
 pub fn next(
     view: &View,

@@ -14,12 +14,15 @@ use super::decide::decide;
 use super::decision::{Action, Decision, Put, Reason};
 use super::diagnosis::Diagnosis;
 use super::lease;
+use super::rejoin;
+use super::restart;
+use super::state_change;
 use super::view::{
     Engine, Held, InFlight, Io, Long, Peer, Replication, ServerError, Status, Store, Time, View,
 };
 use crate::accounts::replication_user;
 use crate::record::{
-    Change, Generation, Lease, Obeyed, RequestRecord, StateRecord, SyncSet, Wanted,
+    Change, Generation, Lease, Obeyed, RequestRecord, Restart, StateRecord, SyncSet, Wanted,
 };
 
 const ME: &str = "db-1";
@@ -323,6 +326,71 @@ fn a_server_that_ended_is_started_in_place_or_the_lease_given_up() {
     assert_eq!(put(&decided(&view)).unwrap().0, Put::Release);
 }
 
+#[test]
+fn a_primary_that_gave_up_lets_another_take_its_place_before_its_server_starts() {
+    let mut given_up = record(ME, 1);
+    given_up.lease = Lease::Released;
+    given_up.sync_set = SyncSet::Members([name(OTHER)].into());
+    let down = |state: &StateRecord| {
+        let store = Store::Names(Box::new(state.clone()));
+        let mut view = view(store, Some(self::state(ME, 1)), status());
+        view.engine = Engine::Down {
+            why: String::new(),
+            start_at: at(0),
+            needs_you: false,
+        };
+        view.seen_at = at(1000);
+        view
+    };
+    let waits = decided(&down(&given_up));
+    assert_eq!(waits.actions, []);
+    assert_eq!(waits.reason, Reason::StartNotBefore(at(1003)));
+    let mut late = down(&given_up);
+    late.seen_at = at(990);
+    assert_eq!(decided(&late).actions, [Action::Start]);
+    assert!(!rejoin::is_succeeded(&late, &name(ME)));
+    given_up.sync_set = SyncSet::alone();
+    let nobody_else = decided(&down(&given_up));
+    assert!(nobody_else.actions.contains(&Action::Start));
+    let mut elected = state_change::taken_over(&given_up, &name(OTHER), false, "");
+    elected.sync_set = SyncSet::Members([name(OTHER)].into());
+    assert_eq!(decided(&down(&elected)).actions, []);
+    assert!(!rejoin::is_succeeded(&down(&elected), &name(ME)));
+    elected.writer = name(OTHER);
+    assert_eq!(decided(&down(&elected)).actions, [Action::Start]);
+    assert!(rejoin::is_succeeded(&down(&elected), &name(ME)));
+    let mut replica = down(&elected);
+    replica.obeyed = Some(state(OTHER, 2));
+    assert!(!rejoin::is_succeeded(&replica, &name(ME)));
+}
+
+#[test]
+fn a_replica_that_has_yet_to_show_that_it_has_everything_is_helped_to_it() {
+    let mut view = view(names(ME, 1), Some(state(ME, 1)), status());
+    view.held = held(1);
+    view.accounts_for = Some(Generation(1));
+    let revision = record(ME, 1).revision;
+    let decided = |whole, seen| {
+        let mut view = view.clone();
+        let peer = Peer {
+            obeyed: Some(state(ME, 1)),
+            linked: true,
+            whole,
+            seen,
+            ..Peer::default()
+        };
+        view.peers = [(name(OTHER), peer)].into();
+        put(&decided(&view)).map(|(why, _)| why)
+    };
+    assert_eq!(decided(false, revision), Some(Put::Renew));
+    assert_eq!(
+        decided(false, revision - 1),
+        None,
+        "it has not seen this one"
+    );
+    assert_eq!(decided(true, revision), None);
+}
+
 /// Another in the sync set, the lease free.
 fn election() -> View {
     let mut view = replica(|_, r| r.io = Io::Stopped);
@@ -361,15 +429,16 @@ fn who_may_not_be_promoted_is_told_why() {
     };
     let mut torn = election();
     torn.whole = false;
-    insta::assert_snapshot!(nobody(&torn), @"nobody may be promoted: db-1 was restarted and may have lost what it acknowledged before it could apply it; db-2 is not in the sync set and may lack acknowledged writes");
+    insta::assert_snapshot!(nobody(&torn), @"nobody may be promoted: db-1 was restarted and may have lost what it acknowledged before it could apply it; db-2 was not heard");
     let mut two = election();
     two.members.push(address("db-3", 3));
     let Store::Names(state) = &mut two.store else {
         panic!()
     };
     state.sync_set = SyncSet::Members([name(ME), name("db-3")].into());
-    insta::assert_snapshot!(nobody(&two), @"nobody may be promoted: db-2 is not in the sync set and may lack acknowledged writes; db-3 was not heard");
+    insta::assert_snapshot!(nobody(&two), @"nobody may be promoted: db-2 was not heard; db-3 was not heard");
     let third = |stopped_for, received: &str| Peer {
+        seen: 10,
         stopped_for,
         received: position(received),
         whole: true,
@@ -597,3 +666,35 @@ fn the_folder_is_pure() {
 }
 
 mod properties;
+
+#[test]
+fn a_server_is_restarted_once_and_only_where_that_costs_nothing() {
+    let due = |view: &View, pid| restart::is_due(view, &name(ME), Some(pid), at(1000));
+    let mut view = replica(|_, _| {});
+    view.request.restart = Some(Restart {
+        member: name(ME),
+        pid: 41,
+    });
+    assert!(due(&view, 41));
+    assert!(!due(&view, 42), "the life that was meant is over");
+    view.request.paused = true;
+    assert!(!due(&view, 41), "maintenance");
+    view.request.paused = false;
+    view.seen_at = at(900);
+    assert!(!due(&view, 41), "an election needs what it received");
+    view.seen_at = at(998);
+    view.request.restart = Some(Restart {
+        member: name(OTHER),
+        pid: 41,
+    });
+    assert!(!due(&view, 41), "another one is meant");
+
+    let mut alone = self::view(names(ME, 1), Some(state(ME, 1)), status());
+    alone.request.restart = Some(Restart {
+        member: name(ME),
+        pid: 41,
+    });
+    assert!(!due(&alone, 41), "somebody could take its place");
+    alone.members.truncate(1);
+    assert!(due(&alone, 41));
+}

@@ -78,7 +78,24 @@ fn renewal(view: &View, state: &StateRecord, now: Time) -> Duty {
         .as_ref()
         .filter(|held| held.settled && held.revision == state.revision);
     match current {
-        Some(held) if state.lease == Lease::Held && now < lease::renew_by(held) => Duty::Nothing,
+        Some(held)
+            if state.lease == Lease::Held
+                && now < lease::renew_by(held)
+                && !(answers && is_awaited(view, state)) =>
+        {
+            Duty::Nothing
+        }
         _ => Duty::Renew,
     }
+}
+
+/// A replica that was started lately shows by the next writes of the state that it has everything; until
+/// then it may not be elected, so it need not wait for them. It has seen this one.
+fn is_awaited(view: &View, state: &StateRecord) -> bool {
+    let obeyed = Some(state.obeyed());
+    state.is_open()
+        && state.asks_for_proof()
+        && view.peers.values().any(|peer| {
+            peer.linked && !peer.whole && peer.seen == state.revision && peer.obeyed == obeyed
+        })
 }

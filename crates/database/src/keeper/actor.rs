@@ -22,7 +22,7 @@ use super::voice::Voice;
 use crate::act::{self, ActError, Hands};
 use crate::engine::admin::Admin;
 use crate::engine::identity;
-use crate::engine::mariadb::{Server, StartError};
+use crate::engine::mariadb::{Recovery, STOP_GRACE, Server, StartError};
 use crate::engine::tool::Cancel;
 use crate::failover::attempts::Attempts;
 use crate::failover::candidate;
@@ -33,6 +33,8 @@ use crate::failover::lease;
 use crate::failover::memory::{Look, Memory, Outcome};
 use crate::failover::pace;
 use crate::failover::rejoin;
+use crate::failover::restart;
+use crate::failover::switchover;
 use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
@@ -56,7 +58,7 @@ enum Event {
 /// How a long action ended.
 #[derive(Debug)]
 enum Done {
-    Start(Result<Running, StartError>),
+    Start(Recovery, Result<Running, StartError>),
     Rebuild(Box<Rebuilding>),
     /// Its task panicked.
     Lost(String),
@@ -91,6 +93,9 @@ pub(super) struct Actor {
     last_beat: Option<Time>,
     replication_starts: Attempts,
     rebuilds: Vec<Time>,
+    /// The server did not start with what nobody acknowledged cut off: it is started with it, and its data
+    /// replaced.
+    cannot_forget: bool,
 
     /// So as not to repeat oneself without a pause.
     last_actions: Vec<Action>,
@@ -136,6 +141,7 @@ impl Actor {
             last_beat: None,
             replication_starts: Attempts::default(),
             rebuilds: Vec::new(),
+            cannot_forget: false,
             last_actions: Vec::new(),
         }
     }
@@ -188,11 +194,22 @@ impl Actor {
         ) {
             self.replication_starts = self.replication_starts.works(now);
         }
+        if restart::is_due(&view, self.me(), self.process.pid(), now) {
+            return match self.hold_writes(&view, now).await {
+                true => {
+                    self.begin_restart(now);
+                    None
+                }
+                false => Some(pace::next_look(&decision, now)),
+            };
+        }
+        let latest = pace::at_latest(&view, now);
         let acted = self.act(&view, &decision, now).await;
         let repeated = decision.actions == self.last_actions;
         self.last_actions.clone_from(&decision.actions);
         // An action that changed nothing must not be repeated without a pause.
-        (!acted || repeated).then(|| pace::next_look(&decision, now))
+        let next = pace::next_look(&decision, now);
+        (!acted || repeated).then(|| latest.map_or(next, |latest| next.min(latest)))
     }
 
     async fn observe(&mut self) -> View {
@@ -295,6 +312,7 @@ impl Actor {
         });
         let standing = standing.unwrap_or_default();
         let promised = standing.stopped_for;
+        self.announced.hurry = switchover::is_asked(view);
         self.announced
             .keep(
                 &self.cluster,
@@ -328,7 +346,7 @@ impl Actor {
     async fn act(&mut self, view: &View, decision: &Decision, now: Time) -> bool {
         for action in &decision.actions {
             match action {
-                Action::Start => self.begin_start(now),
+                Action::Start => self.begin_start(view, now),
                 Action::Rebuild { source, why, .. } => self.begin_rebuild(view, source, why, now),
                 Action::Fence => self.process.kill().await,
                 Action::PutState(why, next) => {
@@ -401,11 +419,51 @@ impl Actor {
         }
     }
 
-    fn begin_start(&mut self, now: Time) {
+    fn begin_start(&mut self, view: &View, now: Time) {
+        let server = self.server.clone();
+        let mut cancel = self.cancel.clone();
+        let recovery = match rejoin::is_succeeded(view, self.me()) && !self.cannot_forget {
+            true => Recovery::Forget,
+            false => Recovery::Commit,
+        };
+        // Joined by `done` or `shut_down`.
+        let task = tokio::spawn(async move {
+            let started = server.start(recovery, &mut cancel).await;
+            Done::Start(recovery, started)
+        });
+        self.begin(Long::Start, now, task);
+    }
+
+    /// A primary that is ended takes no writes from here on: its lease may end while it is away.
+    async fn hold_writes(&mut self, view: &View, now: Time) -> bool {
+        let Some(state) = view.state().filter(|state| state.primary == *self.me()) else {
+            return true;
+        };
+        let action = Action::HoldWrites(state.generation);
+        match self.act_shortly(&action, now).await {
+            Ok(()) => true,
+            Err(e) => {
+                self.voice.failed(&action, &e);
+                false
+            }
+        }
+    }
+
+    fn begin_restart(&mut self, now: Time) {
+        let what = "its server is ended and started again, as asked for";
+        self.voice
+            .send(news(Severity::Info, "member-restarted", what));
+        let running = self.process.take();
         let server = self.server.clone();
         let mut cancel = self.cancel.clone();
         // Joined by `done` or `shut_down`.
-        let task = tokio::spawn(async move { Done::Start(server.start(&mut cancel).await) });
+        let task = tokio::spawn(async move {
+            if let Some(mut running) = running {
+                running.stop(STOP_GRACE).await;
+            }
+            let started = server.start(Recovery::Commit, &mut cancel).await;
+            Done::Start(Recovery::Commit, started)
+        });
         self.begin(Long::Start, now, task);
     }
 
@@ -458,14 +516,17 @@ impl Actor {
                 self.fence.guard(None);
                 self.process.exited(exit, now);
             }
-            Event::ActionDone(Done::Start(Ok(running))) => {
+            Event::ActionDone(Done::Start(_, Ok(running))) => {
+                self.cannot_forget = false;
                 self.fence.guard(Some(running.pid));
                 self.memory.engine_started();
                 self.process.started(running, now);
                 self.admin = self.server.connection();
                 self.read_identity();
             }
-            Event::ActionDone(Done::Start(Err(e))) => {
+            Event::ActionDone(Done::Start(recovery, Err(e))) => {
+                self.cannot_forget |=
+                    recovery == Recovery::Forget && matches!(e, StartError::Exited { .. });
                 self.process.failed(e.to_string(), e.needs_you(), now);
             }
             Event::ActionDone(Done::Rebuild(outcome)) => self.rebuilt(*outcome, now),

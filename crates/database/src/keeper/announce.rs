@@ -19,6 +19,8 @@ pub(super) struct Announcement {
     written: Option<MemberRecord>,
     /// When, for what changes all the time; `None`: another one may be under way.
     at: Option<Time>,
+    /// Somebody waits for positions.
+    pub(super) hurry: bool,
 }
 
 /// Positions alone are written this often: each write is one for the whole site to agree on.
@@ -108,9 +110,10 @@ impl Announcement {
             lag_ms: last.standing.lag_ms,
             ..record.standing.clone()
         };
-        // A promise says where it stopped.
-        let stopped = record.standing.stopped_for.is_some();
-        coarse != *last || (*record != *last && (stopped || now.since(at) >= POSITIONS_EVERY))
+        // A promise says where it stopped; and who has yet to show that it has everything is waited for.
+        let shows = record.standing.linked && !record.standing.whole;
+        let at_once = self.hurry || shows || record.standing.stopped_for.is_some();
+        coarse != *last || (*record != *last && (at_once || now.since(at) >= POSITIONS_EVERY))
     }
 
     /// The record in the store is the one written last, and it makes this promise.

@@ -30,7 +30,7 @@ pub(crate) struct Bed {
     /// Semi-synchronous.
     pub(crate) acknowledged: bool,
     spawner: Spawner,
-    mark: String,
+    pub(crate) mark: String,
     events_in: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     seen: Vec<Event>,
@@ -38,19 +38,26 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn new() -> Self {
+        Self::of(&["db-1", "db-1.2"])
+    }
+
+    /// The first makes the first primary.
+    pub(crate) fn of(names: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("db").tempdir().unwrap();
         // An address of its own: on 127.0.0.1 a port that was free may be taken meanwhile by the near
         // end of any connection.
         let [high, low] = (std::process::id() as u16).to_be_bytes();
         let bed = NEXT.fetch_add(1, Ordering::Relaxed) as u8;
         let mark = format!("database-test-{}-{bed}", std::process::id());
-        let members = [("db-1", 1), ("db-1.2", 101)]
-            .map(|(name, last)| MemberAddress {
-                name: MemberName::new(name),
+        let members = [1, 101, 171]
+            .into_iter()
+            .zip(names)
+            .map(|(last, name)| MemberAddress {
+                name: MemberName::new(*name),
                 server: ServerName::new("db-1"),
                 address: ([127, high | 128, low, bed + last], 3306).into(),
             })
-            .into();
+            .collect();
         let (events_in, events) = mpsc::channel(256);
         Self {
             cluster: Cluster::open_embedded(&dir.path().join("cluster.json")).unwrap(),
@@ -146,6 +153,15 @@ impl Bed {
         Connection::connect(&Address::Unix(socket), accounts::ADMIN, &password, None)
             .await
             .unwrap()
+    }
+
+    /// Its server takes the keeper's login.
+    pub(crate) async fn answers(&self, member: &str) -> bool {
+        let socket = self.dir.path().join("run").join(format!("{member}.sock"));
+        let password = self.secrets.get_or_create(accounts::ADMIN_SECRET).unwrap();
+        let address = Address::Unix(socket);
+        let login = Connection::connect(&address, accounts::ADMIN, &password, None);
+        login.await.is_ok()
     }
 
     /// Waits until the replica gives `wanted`.

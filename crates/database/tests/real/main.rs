@@ -7,12 +7,19 @@
 )]
 
 mod bed;
+mod hosts;
+mod ledger;
+mod sampler;
 
 mod backups;
 mod broken_replica;
+mod controls;
 mod crash;
+mod failover;
 mod first_start;
 mod refused;
 mod stopping;
 mod storage;
+mod switchover;
+mod traps;
 mod unfinished;

@@ -1,6 +1,7 @@
 //! Pure: values as text for people.
 
 pub(crate) mod backups;
+pub(crate) mod database;
 pub(crate) mod findings;
 pub(crate) mod import;
 pub(crate) mod progress;

@@ -284,6 +284,7 @@ mod tests {
                 reason: String::new(),
             }],
             generation: 1,
+            paused: false,
             backup: None,
             traffic: Traffic {
                 sql_to_primary: 4,

@@ -13,6 +13,7 @@ mod alerts;
 mod backups;
 mod bad_starts;
 mod client;
+mod cluster;
 mod harness;
 mod http;
 mod https;

@@ -197,6 +197,7 @@ impl World {
             endpoints: self.endpoints(),
             members: self.members(),
             generation: 3,
+            paused: false,
             traffic: self.traffic.clone(),
         }
     }

@@ -18,6 +18,7 @@ fn status(traffic: Traffic) -> SiteStatus {
         endpoints: Vec::new(),
         members: Vec::new(),
         generation: 1,
+        paused: false,
         backup: None,
         traffic,
     }

@@ -55,6 +55,7 @@ pub(crate) fn status(app_1_up: bool, state: State) -> SiteStatus {
         endpoints: vec![endpoint("app-1", app_1_up), endpoint("app-2", true)],
         members: Vec::new(),
         generation: 1,
+        paused: false,
         traffic: Traffic::default(),
     }
 }

@@ -18,6 +18,7 @@ fn servers() -> Servers {
     Servers {
         generation: 1,
         primary: Some(name("db-1")),
+        draining: false,
         replicas: vec![
             replica("db-1", Some(0)),
             replica("db-2", Some(10)),

@@ -38,7 +38,7 @@ impl Session {
     pub(super) async fn ensure_primary(&mut self) -> Result<(), Trouble> {
         let begun = Instant::now();
         let mut why = "none is known".to_owned();
-        let mut held = false;
+        let mut held = self.wait_for_handover(begun).await;
         loop {
             let snapshot = self.worker.snapshot.load();
             if let Some(member) = &snapshot.servers.primary {
@@ -70,6 +70,22 @@ impl Session {
             if begun.elapsed() >= snapshot.target.hold {
                 let what = format!("no primary: {why}");
                 return Err(say(error_code::SHUTDOWN, &what));
+            }
+            if !std::mem::replace(&mut held, true) {
+                bump(&self.worker.counts.held);
+            }
+            tokio::time::sleep(HOLD_POLL).await;
+        }
+    }
+
+    /// A primary that is about to hand over gets nothing new; what has begun there goes on. Whether it waited.
+    async fn wait_for_handover(&self, begun: Instant) -> bool {
+        let mut held = false;
+        loop {
+            let snapshot = self.worker.snapshot.load();
+            let over = begun.elapsed() >= snapshot.target.hold;
+            if !snapshot.servers.draining || self.state.holds() || over {
+                return held;
             }
             if !std::mem::replace(&mut held, true) {
                 bump(&self.worker.counts.held);

@@ -16,7 +16,9 @@ use super::servers::Ready;
 use super::{Flow, Session, Trouble, say};
 use crate::absorb;
 use crate::intake;
-use crate::relay::{self, Answer, Broken, Left, Terms};
+use crate::limits::HOLD_POLL;
+use crate::metrics::bump;
+use crate::relay::{self, Answer, Broken, Left, Terms, Withholds};
 use crate::route::{self, Because, Choice, Destination, Rules, To};
 use crate::server::{AskError, ServerConnection};
 use crate::sessions::FIRST_ID;
@@ -215,7 +217,11 @@ impl Session {
                 return Ok(Err(Because::ReplicaFailed));
             }
         }
-        let terms = self.terms(job, routing.mode != SqlMode::Replica);
+        let withholds = match routing.mode {
+            SqlMode::Replica => Withholds::Nothing,
+            SqlMode::Split | SqlMode::Primary => Withholds::OfReplica,
+        };
+        let terms = self.terms(job, withholds);
         match relay::answer(&mut replica, &mut self.client, terms, None, None).await {
             Ok(answer) => {
                 let refused = answer.withheld.is_some();
@@ -241,7 +247,27 @@ impl Session {
         }
     }
 
+    /// A primary that takes no writes is about to hand over: what holds nothing on it is asked again, there
+    /// or of its successor, `target.hold` at most.
     async fn on_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
+        let since = Instant::now();
+        let mut held = false;
+        loop {
+            let answer = self.ask_primary(job, because).await?;
+            let Some(error) = &answer.withheld else {
+                return Ok(answer);
+            };
+            if since.elapsed() >= self.worker.snapshot.load().target.hold {
+                return Err(Trouble::Say(crate::login::refused(error)));
+            }
+            if !std::mem::replace(&mut held, true) {
+                bump(&self.worker.counts.held);
+            }
+            tokio::time::sleep(HOLD_POLL).await;
+        }
+    }
+
+    async fn ask_primary(&mut self, job: &Job, because: Because) -> Result<Answer, Trouble> {
         self.ended = None;
         self.ensure_primary().await?;
         if job.known.class.looks_back && !matches!(job.ask, Ask::Prepare(_)) {
@@ -253,8 +279,17 @@ impl Session {
         let Some(mut primary) = self.primary.take() else {
             return Err(say(error_code::SHUTDOWN, "no primary"));
         };
-        self.went(Destination::Primary, because);
+        // Counted once, however often it is asked.
+        let to = (Destination::Primary, because);
+        if self.ran.went != Some(to) {
+            self.went(to.0, to.1);
+        }
         let assigned = self.assigned(job);
+        let before = (self.state.insert_id, self.state.pins);
+        let withholds = match self.state.holds() || job.forced.is_some() {
+            true => Withholds::Nothing,
+            false => Withholds::ReadOnly,
+        };
         if !matches!(job.ask, Ask::Prepare(_)) {
             absorb::sent(&mut self.state, &job.known.class, assigned.is_some());
         }
@@ -268,10 +303,17 @@ impl Session {
                 return Err(Trouble::Say(crate::login::refused(&error)));
             }
         }
-        let terms = self.terms(job, false);
+        let terms = self.terms(job, withholds);
         let class = Some(&job.known.class);
         let state = Some(&mut self.state);
         match relay::answer(&mut primary, &mut self.client, terms, state, class).await {
+            // Nothing was done.
+            Ok(answer) if answer.withheld.is_some() => {
+                self.keep_prepared(&mut primary, job, &answer);
+                self.primary = Some(primary);
+                (self.state.insert_id, self.state.pins) = before;
+                Ok(answer)
+            }
             Ok(answer) => {
                 self.answered(&answer);
                 self.keep_prepared(&mut primary, job, &answer);
@@ -304,7 +346,7 @@ impl Session {
         }
     }
 
-    fn terms(&self, job: &Job, withholds: bool) -> Terms {
+    fn terms(&self, job: &Job, withholds: Withholds) -> Terms {
         let (expect, prepared_as) = match job.ask {
             Ask::Prepare(id) => (Expect::Prepared, id),
             Ask::Text | Ask::Execute(_) => (Expect::Results, 0),
@@ -350,7 +392,7 @@ impl Session {
         let terms = Terms {
             expect,
             client_tracks: self.tracks,
-            withholds: false,
+            withholds: Withholds::Nothing,
             prepared_as: 0,
             sequence: self.sequence.wrapping_add(1),
             stalled: self.worker.patience.stalled,

@@ -469,6 +469,7 @@ fn snapshot(dir: &Path, listen: SocketAddr, primary: &Server, replicas: &[&Serve
         servers: Servers {
             generation: 1,
             primary: Some(MemberName::new(primary.name)),
+            draining: false,
             replicas: replicas
                 .iter()
                 .map(|replica| Replica {

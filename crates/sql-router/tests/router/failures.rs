@@ -236,3 +236,48 @@ async fn a_drain_lets_transactions_end() {
     assert_eq!(rows.single(), Some("1"));
     assert!(mysql_async::Conn::new(bed.options()).await.is_err());
 }
+
+/// A switchover holds writes by making the primary read-only: the router hears of it a moment later.
+#[tokio::test]
+async fn a_write_waits_while_the_primary_is_read_only() {
+    let bed = Bed::start().await;
+    let mut client = bed.client().await;
+    client
+        .query_drop("INSERT INTO t (v) VALUES ('before')")
+        .await
+        .unwrap();
+    let id: u64 = client
+        .query_first("SELECT LAST_INSERT_ID()")
+        .await
+        .unwrap()
+        .unwrap();
+    // A transaction that wrote cannot be moved: it hears of it.
+    let mut open = bed.client().await;
+    open.query_drop("BEGIN").await.unwrap();
+    open.query_drop("SELECT 1").await.unwrap();
+    bed.primary.sql(&["SET GLOBAL read_only = 1"]).await;
+    let refused = open.query_drop("INSERT INTO t (v) VALUES ('in')").await;
+    assert_eq!(code(&refused.unwrap_err()), 1290);
+    open.query_drop("ROLLBACK").await.unwrap();
+
+    let writing = tokio::spawn(async move {
+        client
+            .exec_drop("UPDATE t SET v = ? WHERE v = 'before'", ("after",))
+            .await
+            .unwrap();
+        let same: u64 = client
+            .query_first("SELECT LAST_INSERT_ID()")
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(same, id, "what the session knows of its past stays");
+    });
+    let until = Instant::now() + PATIENCE;
+    while !bed.router.metrics().contains("mainstay_sql_held_total 1") {
+        assert!(Instant::now() < until, "{}", bed.router.metrics());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!writing.is_finished());
+    bed.primary.sql(&["SET GLOBAL read_only = 0"]).await;
+    writing.await.unwrap();
+}

@@ -167,6 +167,7 @@ fn any_request() -> impl Strategy<Value = RequestRecord> {
             paused,
             switchover: wanted(switchover),
             force: wanted(force),
+            restart: None,
         }
     })
 }

@@ -81,6 +81,7 @@ pub(super) fn well() -> SiteStatus {
             member("db-1.2", "replica", Some(3)),
         ],
         generation: 1,
+        paused: false,
         backup: None,
         traffic: Traffic::default(),
     }
