@@ -52,8 +52,10 @@ pub struct StateRecord {
     pub sync_set: SyncSet,
     /// Elected by order, without the proof that it has everything.
     pub forced: bool,
-    /// What the writer had in its binary log (MariaDB GTID list) when it wrote this.
+    /// What the writer had in its binary log (MariaDB GTID list) when it was looked at last.
     pub position: String,
+    /// The revision with which that was written: later writes may repeat it.
+    pub position_of: u64,
     /// Why the last change of primary was made.
     pub why: String,
     /// Changes of primary, oldest first, the current one last; at most `HISTORY`.
@@ -217,6 +219,8 @@ pub struct Standing {
     pub whole: bool,
     /// It has transactions of its own.
     pub errant: bool,
+    /// What it has received does not fit its data.
+    pub broken: bool,
     /// It receives from the primary, or tries to.
     pub receives: bool,
     /// It is connected to the primary and hears it.

@@ -30,6 +30,8 @@ pub struct Replication {
     pub applies: bool,
     /// The source does not have what this replica has.
     pub diverged: bool,
+    /// What it receives does not fit its data.
+    pub broken: bool,
     pub connection: u64,
     pub relay: VecDeque<Txn>,
 }
@@ -217,6 +219,13 @@ impl Engine {
         }
     }
 
+    /// The relay log is kept.
+    pub fn apply_received(&mut self) {
+        if let Some(replication) = &mut self.replication {
+            replication.applies = !replication.broken;
+        }
+    }
+
     pub fn promote(&mut self) {
         self.replication = None;
     }
@@ -232,6 +241,7 @@ impl Engine {
             io: Io::Connecting,
             applies: true,
             diverged: false,
+            broken: false,
             connection: 0,
             relay: VecDeque::new(),
         });
@@ -243,7 +253,7 @@ impl Engine {
             if replication.io == Io::Stopped && !replication.applies {
                 replication.relay.clear();
             }
-            replication.applies = true;
+            replication.applies = !replication.broken;
             if replication.io == Io::Stopped {
                 replication.io = Io::Connecting;
             }

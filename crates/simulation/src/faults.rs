@@ -53,6 +53,10 @@ pub enum Fault {
     StopApplying {
         server: usize,
     },
+    /// What it receives does not fit its data any more.
+    BreakReplica {
+        server: usize,
+    },
     Switchover {
         to: Option<usize>,
     },
@@ -111,7 +115,7 @@ fn draw(chance: &mut Chance, servers: usize, freezes: bool) -> Fault {
         1 => (false, true),
         _ => (true, true),
     };
-    match chance.between(0, 24) {
+    match chance.between(0, 25) {
         0..3 => Fault::Crash { server },
         3..5 => Fault::KillEngine { server },
         5..7 => Fault::BreakEngine { server },
@@ -138,6 +142,7 @@ fn draw(chance: &mut Chance, servers: usize, freezes: bool) -> Fault {
         22 => Fault::Switchover {
             to: chance.percent(50).then_some(server),
         },
+        23 => Fault::BreakReplica { server },
         _ => match chance.percent(50) {
             true => Fault::Maintenance,
             false => Fault::SlowApply { server },

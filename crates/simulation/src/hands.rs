@@ -237,6 +237,12 @@ impl World {
                 self.engine(server).locked.remove(&number(member));
             }
             Action::StopReceiving(_) => self.engine(server).stop_receiving(),
+            Action::ApplyReceived(_) => {
+                let keeper = self.keep(server);
+                keeper.starts = keeper.starts.tried(clock);
+                self.engine(server).apply_received();
+                self.apply_soon(server);
+            }
             Action::Promote(_) => self.engine(server).promote(),
             Action::Beat(_) => {
                 let place = match acting.waits {

@@ -79,6 +79,8 @@ pub struct Keeper {
     pub starts: Attempts,
     pub rebuilds: Vec<Time>,
     pub last_actions: Vec<Action>,
+    /// For the trace.
+    pub said: String,
     pub history: History,
     pub start_at: Time,
     pub answered_at: Time,
@@ -109,6 +111,7 @@ impl Keeper {
             starts: Attempts::default(),
             rebuilds: Vec::new(),
             last_actions: Vec::new(),
+            said: String::new(),
             history: History::default(),
             start_at: Time::default(),
             answered_at: Time::default(),
@@ -216,7 +219,8 @@ pub fn look(
         .map(|(server, (_, peer))| (name(*server), peer.clone()))
         .collect();
     let request = keeper.request.clone();
-    let seen = seen(keeper, me, engine, true_now, now);
+    let mut seen = seen(keeper, me, engine, true_now, now);
+    keeper.memory.complete(&mut seen);
     let others: Vec<MemberName> = site
         .members
         .iter()
@@ -297,7 +301,10 @@ fn status(me: usize, engine: &Engine) -> Status {
             message: "diverged".to_owned(),
         }),
         sql_running: r.applies,
-        sql_error: None,
+        sql_error: r.broken.then(|| view::ServerError {
+            code: 1062,
+            message: "duplicate".to_owned(),
+        }),
         received: engine.received_pos(),
     });
     let set = |servers: &mut dyn Iterator<Item = usize>| servers.map(name).collect();

@@ -126,8 +126,12 @@ impl World {
         };
         let log = self.server(primary).engine.log.len();
         let near = |server: usize| {
+            let at = self.server(server);
+            if !at.up || !at.engine.answers(self.now) {
+                return false;
+            }
             let replication = self.server(server).engine.replication.as_ref();
-            replication.is_some_and(|r| r.source == primary)
+            replication.is_some_and(|r| r.source == primary && !r.broken)
                 && self.server(server).engine.received() + 5 >= log
                 && self.keeper(server).memory.whole
         };

@@ -18,16 +18,17 @@ impl World {
     }
 
     pub(crate) fn watch_link(&mut self, server: usize) {
-        let life = self.server(server).engine.life;
+        self.at_server(server).watches += 1;
+        let watch = self.server(server).watches;
         let wait = self.chance.between(5 * MS, 100 * MS);
-        self.later(wait, server, Event::Link(life));
+        self.later(wait, server, Event::Link(watch));
     }
 
     /// The receiving thread looks after its connection.
-    pub(crate) fn link(&mut self, server: usize, life: u64) {
+    pub(crate) fn link(&mut self, server: usize, watch: u64) {
         let now = self.now;
         let engine = &self.server(server).engine;
-        if engine.life != life || !engine.running {
+        if self.server(server).watches != watch || !engine.running {
             return;
         }
         let Some(replication) = engine.replication.clone() else {
@@ -45,7 +46,7 @@ impl World {
             Io::Connecting => {}
         }
         let wait = self.chance.between(200 * MS, S);
-        self.later(wait, server, Event::Link(life));
+        self.later(wait, server, Event::Link(watch));
     }
 
     fn hear(&mut self, server: usize, source: usize, answers: bool) {
@@ -137,6 +138,7 @@ impl World {
                 from,
                 connection,
                 life,
+                after: sent,
                 txns,
             };
             self.push(at, to, 0, Event::Deliver(Box::new(delivery)));
@@ -159,9 +161,26 @@ impl World {
             from,
             connection,
             life,
+            after,
             txns,
         } = delivery;
         if !self.server(server).up {
+            return;
+        }
+        // One that overtook another while the machine stood still.
+        if self.server(server).engine.received() < after {
+            let delivery = Delivery {
+                from,
+                connection,
+                life,
+                after,
+                txns,
+            };
+            let is_current = |r: &crate::engine::Replication| r.connection == connection;
+            let replication = self.server(server).engine.replication.as_ref();
+            if replication.is_some_and(is_current) {
+                self.later(MS, server, Event::Deliver(Box::new(delivery)));
+            }
             return;
         }
         let place = {

@@ -222,10 +222,12 @@ impl World {
             let keeper = self.keep(server);
             keeper.starts = keeper.starts.works(now);
         }
-        if decision.actions != self.keeper(server).last_actions {
-            self.note(server, || {
-                format!("{} {:?}", decision.sentence(), short(&decision.actions))
-            });
+        if self.trace.keep {
+            let says = format!("{} {:?}", decision.sentence(), short(&decision.actions));
+            if says != self.keeper(server).said {
+                self.note(server, || says.clone());
+                self.keep(server).said = says;
+            }
         }
         let acting = Acting {
             view,

@@ -2,7 +2,7 @@
 
 use database::record::Wanted;
 
-use crate::clock::MS;
+use crate::clock::{MS, Us};
 use crate::faults::Fault;
 use crate::keeper::{Keeper, name};
 use crate::network::Node;
@@ -25,11 +25,13 @@ impl World {
             Fault::FreezeEngine { server } => {
                 let engine = self.engine(server);
                 if engine.running {
-                    engine.frozen_until = until;
+                    longer(&mut engine.frozen_until, until);
                 }
             }
-            Fault::PauseKeeper { server } => self.at_server(server).paused_until = until,
-            Fault::FreezeMachine { server } => self.at_server(server).frozen_until = until,
+            Fault::PauseKeeper { server } => longer(&mut self.at_server(server).paused_until, until),
+            Fault::FreezeMachine { server } => {
+                longer(&mut self.at_server(server).frozen_until, until);
+            }
             Fault::CutFromStore {
                 server,
                 there,
@@ -47,10 +49,16 @@ impl World {
                 }
             }
             Fault::BadNetwork => self.network.is_bad_until(until),
-            Fault::StoreDown => self.store_down_until = until,
+            Fault::StoreDown => longer(&mut self.store_down_until, until),
             Fault::SlowApply { server } => self.engine(server).slow_until = until,
             Fault::StopApplying { server } => {
                 if let Some(replication) = &mut self.engine(server).replication {
+                    replication.applies = false;
+                }
+            }
+            Fault::BreakReplica { server } => {
+                if let Some(replication) = &mut self.engine(server).replication {
+                    replication.broken = true;
                     replication.applies = false;
                 }
             }
@@ -111,4 +119,9 @@ impl World {
         let wait = self.chance.between(MS, 300 * MS);
         self.later(wait, server, Event::Wake(0));
     }
+}
+
+/// A second trouble does not end the first.
+fn longer(until: &mut Us, other: Us) {
+    *until = (*until).max(other);
 }

@@ -97,6 +97,8 @@ pub(crate) struct Delivery {
     pub from: usize,
     pub connection: u64,
     pub life: u64,
+    /// How many the replica has before these.
+    pub after: usize,
     pub txns: Vec<Txn>,
 }
 
@@ -115,6 +117,8 @@ pub(crate) struct Server {
     /// The last message of each connection arrives then: they keep their order.
     pub last_arrival: Vec<Us>,
     pub applying: bool,
+    /// Numbers the rounds of looking after its connection.
+    pub watches: u64,
     pub heard_source: Us,
 }
 
@@ -211,6 +215,7 @@ impl World {
                 obeyed: None,
                 last_arrival: vec![0; count],
                 applying: false,
+                watches: 0,
                 heard_source: 0,
             })
             .collect();

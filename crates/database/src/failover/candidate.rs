@@ -15,6 +15,7 @@ use site::name::MemberName;
 
 use super::lease;
 use super::rejoin;
+use super::replication_error;
 use super::view::{Peer, Time, View};
 use crate::record::{StateRecord, SyncSet};
 
@@ -30,6 +31,8 @@ pub enum WhyNot {
     /// It cannot tell whether it has all that it acknowledged.
     NotWhole,
     Errant,
+    /// What it has received does not fit its data.
+    Broken,
     /// It may lack acknowledged writes.
     Outsider,
     /// Another has more.
@@ -45,6 +48,7 @@ impl fmt::Display for WhyNot {
                 "was restarted and may have lost what it acknowledged before it could apply it",
             ),
             Self::Errant => f.write_str("has transactions of its own"),
+            Self::Broken => f.write_str("cannot apply what it has received"),
             Self::Outsider => {
                 f.write_str("is not in the sync set and may lack acknowledged writes")
             }
@@ -148,6 +152,7 @@ fn obstacle(candidate: &Candidate<'_>, state: &StateRecord) -> Option<WhyNot> {
         // Its data was lost or put back from an older copy.
         Some(heard) if is_writer && !has(heard, &state.position) => Some(WhyNot::NotWhole),
         Some(heard) if heard.errant => Some(WhyNot::Errant),
+        Some(heard) if heard.broken => Some(WhyNot::Broken),
         Some(_) => None,
     }
 }
@@ -167,8 +172,13 @@ fn furthest(
         let heard = candidate.heard.map(|heard| heard.received.clone());
         heard.unwrap_or_default()
     };
-    let counts =
-        |elector: &&Candidate<'_>| matches!(obstacle(elector, state), None | Some(WhyNot::Errant));
+    // Without acknowledgements nothing was promised: who cannot be promoted does not count.
+    let asynchronous = state.sync_set == SyncSet::Async;
+    let counts = |elector: &&Candidate<'_>| match obstacle(elector, state) {
+        None => true,
+        Some(WhyNot::Errant | WhyNot::Broken) => !asynchronous,
+        Some(_) => false,
+    };
     let counted = electors.iter().filter(counts);
     for elector in counted.clone() {
         all.join(&received(elector));
@@ -198,6 +208,10 @@ pub fn standing(view: &View, state: &StateRecord, me: &MemberName) -> Option<Pee
         .replication
         .as_ref()
         .is_none_or(|replication| replication.io == super::view::Io::Stopped);
+    let broken = status
+        .replication
+        .as_ref()
+        .and_then(|replication| replication_error::broken(replication, view.replication_starts));
     let began = rejoin::began_after(state, me);
     Some(Peer {
         obeyed: view.obeyed.clone(),
@@ -206,6 +220,7 @@ pub fn standing(view: &View, state: &StateRecord, me: &MemberName) -> Option<Pee
         received: status.received(),
         applied: status.applied(),
         whole: view.whole,
+        broken: broken.is_some(),
         errant: state.writer != *me && rejoin::extra(status, began.as_ref()).is_some(),
         receives: !stopped,
         linked: status

@@ -90,6 +90,13 @@ fn known(
     match diagnosis {
         Diagnosis::NewState => doing(vec![Action::Obey(state.obeyed())]),
         Diagnosis::Draining => draining(state, status),
+        Diagnosis::DrainStopped { .. } => {
+            let next = view.replication_starts.next_at();
+            match now < next {
+                true => waiting(Reason::ReplicationNotBefore(next)),
+                false => doing(vec![Action::ApplyReceived(generation)]),
+            }
+        }
         Diagnosis::Drained => doing(vec![Action::Promote(generation)]),
         Diagnosis::Opening => doing(vec![put(
             Put::Open,

@@ -57,6 +57,8 @@ pub enum Action {
     Beat(Generation),
     /// Receive nothing more while the state has this revision, and promise it.
     StopReceiving(u64),
+    /// Go on applying what was received, also when nothing is received any more.
+    ApplyReceived(Generation),
     /// Everything received is applied: follow nobody any more.
     Promote(Generation),
     Follow {

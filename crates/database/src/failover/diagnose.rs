@@ -8,14 +8,11 @@ use super::candidate;
 use super::diagnosis::Diagnosis;
 use super::lease;
 use super::rejoin::{self, Rejoin};
-use super::replication_error::{Verdict, io_verdict, sql_verdict};
+use super::replication_error::{broken, io_verdict, is_lost, sql_verdict};
 use super::switchover::{self, Switchover};
 use super::view::{Engine, Io, Replication, Status, Store, Time, View};
 use crate::accounts;
 use crate::record::{Lease, StateRecord};
-
-/// Times a stop of unclear cause is tried again before it counts as a lost place.
-const UNCLEAR_TRIES: u32 = 3;
 
 /// A primary that does not answer is ended after this long, the two seconds of the first look's limit
 /// not counted.
@@ -62,7 +59,9 @@ pub fn diagnose(view: &View, me: &MemberName, now: Time) -> Diagnosis {
     if view.obeyed.as_ref() != Some(&named.obeyed()) {
         return Diagnosis::NewState;
     }
-    if named.primary == *me {
+    // Elected, and given up: it takes part in the next election as any other.
+    let gave_up = named.lease == Lease::Released && !named.is_open();
+    if named.primary == *me && !gave_up {
         primary(view, me, status, named, now)
     } else {
         replica(view, me, status, named, now)
@@ -171,10 +170,23 @@ fn elected(view: &View, status: &Status, state: &StateRecord, now: Time) -> Diag
     let Some(replication) = &status.replication else {
         return Diagnosis::Opening;
     };
-    let stopped = replication.io == Io::Stopped;
-    match stopped && status.applied().contains(&status.received()) {
-        true => Diagnosis::Drained,
-        false => Diagnosis::Draining,
+    let all = status.applied().contains(&status.received());
+    if all && replication.io == Io::Stopped {
+        return Diagnosis::Drained;
+    }
+    if let Some(error) = broken(replication, view.replication_starts) {
+        return Diagnosis::CannotApply {
+            why: error.to_string(),
+        };
+    }
+    match replication.sql_running || all {
+        true => Diagnosis::Draining,
+        false => Diagnosis::DrainStopped {
+            why: replication
+                .sql_error
+                .as_ref()
+                .map_or_else(|| "it was stopped".to_owned(), ToString::to_string),
+        },
     }
 }
 
@@ -258,11 +270,8 @@ fn fault(view: &View, replication: &Replication) -> Option<Diagnosis> {
         .map(|error| (error, io_verdict(error.code)));
     let (error, verdict) = applies.or(receives)?;
     let why = error.to_string();
-    Some(match verdict {
-        Verdict::Lost => Diagnosis::LostPlace { why },
-        Verdict::Unclear if view.replication_starts.count >= UNCLEAR_TRIES => {
-            Diagnosis::LostPlace { why }
-        }
-        Verdict::Unclear | Verdict::Surroundings => Diagnosis::ReplicationStopped { why },
+    Some(match is_lost(verdict, view.replication_starts) {
+        true => Diagnosis::LostPlace { why },
+        false => Diagnosis::ReplicationStopped { why },
     })
 }

@@ -58,6 +58,14 @@ pub enum Diagnosis {
     LeaseUnconfirmed,
     /// Elected: it applies what it has received.
     Draining,
+    /// Elected, and the thread that applies has stopped.
+    DrainStopped {
+        why: String,
+    },
+    /// Elected, and what it has received does not fit its data.
+    CannotApply {
+        why: String,
+    },
     /// Elected, and all is applied.
     Drained,
     /// Elected, and it follows nobody any more.
@@ -151,6 +159,15 @@ impl fmt::Display for Diagnosis {
             Self::Draining => {
                 f.write_str("this member is to be primary and applies what it has received")
             }
+            Self::DrainStopped { why } => write!(
+                f,
+                "this member is to be primary, and applying what it has received has stopped: {why}"
+            ),
+            Self::CannotApply { why } => write!(
+                f,
+                "this member was elected and cannot apply what it has received: {why}; it gives the \
+                 lease up"
+            ),
             Self::Drained => f.write_str("this member is to be primary and has applied everything"),
             Self::Opening => f.write_str("this member becomes the primary"),
             Self::Switching => f.write_str("this is the primary; writes are held for a switchover"),

@@ -23,6 +23,8 @@ pub struct Memory {
     pub away: BTreeMap<MemberName, Time>,
     pub barrier: Option<Position>,
     switching: Option<(Wanted, Time)>,
+    /// Its relay logs hold all up to here, and the server does not say so any more.
+    to_apply: Option<Position>,
 }
 
 /// How a write of the state ended.
@@ -57,6 +59,16 @@ impl Memory {
         self.switching.as_ref().map(|(_, since)| *since)
     }
 
+    /// After a look, before everything else: what the server does not know of itself.
+    pub fn complete(&self, engine: &mut Engine) {
+        if let Some(position) = &self.to_apply
+            && let Engine::Answers(status) = engine
+            && let Some(replication) = &mut status.replication
+        {
+            replication.received.join(position);
+        }
+    }
+
     /// After a look, before the decision. The store was read before the server was asked.
     pub fn looked(&mut self, look: &Look<'_>, now: Time) {
         let state = match look.store {
@@ -83,8 +95,8 @@ impl Memory {
     }
 
     /// A server that was restarted has lost the relay logs that it had not applied, acknowledged ones
-    /// too. It has them again when it has received what the primary named in the second write after:
-    /// that was looked up after the restart.
+    /// too. It has them again when it has received what the primary looked up for its second write after,
+    /// or a later one: that was looked up after the restart.
     fn judge_whole(&mut self, look: &Look<'_>, state: &StateRecord, status: &Status) {
         let Some((_, revision)) = self.started_at else {
             let obeyed = look
@@ -96,7 +108,7 @@ impl Memory {
         let position: Position = state.position.parse().unwrap_or_default();
         if state.is_open()
             && state.primary != *look.me
-            && state.revision >= revision + 2
+            && state.position_of >= revision + 2
             && status.received().contains(&position)
         {
             self.whole = true;
@@ -147,6 +159,7 @@ impl Memory {
         self.whole = false;
         self.started_at = None;
         self.barrier = None;
+        self.to_apply = None;
         self.away.clear();
     }
 
@@ -185,7 +198,11 @@ impl Memory {
                 self.barrier = None;
                 self.away.remove(member);
             }
-            Action::Follow { generation, .. } => self.follows(*generation),
+            Action::ApplyReceived(_) => self.to_apply = status.map(Status::received),
+            Action::Follow { generation, .. } => {
+                self.to_apply = None;
+                self.follows(*generation);
+            }
             // Both threads stopped: the server throws its relay logs away and fetches them anew.
             Action::StartReplication(_) => {
                 let replication = status.and_then(|status| status.replication.as_ref());

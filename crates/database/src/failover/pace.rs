@@ -29,7 +29,10 @@ pub fn next_look(decision: &Decision, now: Time) -> Time {
         Diagnosis::LagUnknown(_) | Diagnosis::SourceUnreachable { .. } | Diagnosis::NoState => {
             SETTLING
         }
-        Diagnosis::LeaseFree { .. } | Diagnosis::Draining | Diagnosis::Switching => ELECTING,
+        Diagnosis::LeaseFree { .. }
+        | Diagnosis::Draining
+        | Diagnosis::DrainStopped { .. }
+        | Diagnosis::Switching => ELECTING,
         _ => TICK,
     };
     match decision.reason {

@@ -3,6 +3,9 @@
 //! Numbers: MariaDB Error Code Reference; those that mean "the rows here are not the primary's" are
 //! the ones row events give when they do not fit.
 
+use super::attempts::Attempts;
+use super::view::{Replication, ServerError};
+
 /// What to make of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -44,6 +47,25 @@ pub fn io_verdict(code: u16) -> Verdict {
         // Everything else is connecting, logging in, writing the relay log.
         _ => Verdict::Surroundings,
     }
+}
+
+/// Times a stop of unclear cause is tried again before it counts as a lost place.
+const UNCLEAR_TRIES: u32 = 3;
+
+/// Does starting again help no more?
+pub fn is_lost(verdict: Verdict, starts: Attempts) -> bool {
+    match verdict {
+        Verdict::Lost => true,
+        Verdict::Unclear => starts.count >= UNCLEAR_TRIES,
+        Verdict::Surroundings => false,
+    }
+}
+
+/// Why what was received cannot be applied, if it cannot.
+pub fn broken(replication: &Replication, starts: Attempts) -> Option<&ServerError> {
+    let error = replication.sql_error.as_ref()?;
+    let lost = is_lost(sql_verdict(error.code), starts);
+    (!replication.sql_running && lost).then_some(error)
 }
 
 #[cfg(test)]

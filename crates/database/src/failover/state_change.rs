@@ -26,6 +26,7 @@ pub fn first(me: &MemberName, generation: Generation, view: &View) -> StateRecor
         sync_set: none(view),
         forced: false,
         position: String::new(),
+        position_of: 0,
         why: why.to_owned(),
         history: vec![Change {
             generation,
@@ -42,9 +43,14 @@ pub fn renewed(state: &StateRecord, status: Option<&Status>) -> StateRecord {
     let mut next = next(state);
     next.lease = Lease::Held;
     if let Some(status) = status.filter(|_| state.is_open()) {
-        next.position = status.binlog_pos.to_string();
+        stands_at(&mut next, status.binlog_pos.to_string());
     }
     next
+}
+
+fn stands_at(next: &mut StateRecord, position: String) {
+    next.position = position;
+    next.position_of = next.revision;
 }
 
 /// The lease given up, by a primary whose server takes no writes.
@@ -81,7 +87,7 @@ pub fn opened(state: &StateRecord, view: &View, status: &Status) -> StateRecord 
     next.writer.clone_from(&state.primary);
     next.sync_set = none(view);
     next.forced = false;
-    next.position = status.binlog_pos.to_string();
+    stands_at(&mut next, status.binlog_pos.to_string());
     remember(&mut next, status.binlog_pos.to_string(), view.wall_ms);
     next
 }
@@ -115,7 +121,7 @@ pub fn restored(
         SyncSet::Members(_) => SyncSet::alone(),
     };
     next.forced = false;
-    next.position.clone_from(&position);
+    stands_at(&mut next, position.clone());
     remember(&mut next, position, wall_ms);
     next
 }

@@ -81,6 +81,7 @@ pub fn next(
     let last = state_change::renewed(state, Some(status));
     let mut next = state_change::handed_to(&last, &to, &why);
     next.revision = last.revision;
+    next.position_of = last.revision;
     Switchover::Step(Action::PutState(Put::HandOver, Box::new(next)))
 }
 

@@ -61,6 +61,7 @@ fn record(primary: &str, generation: u64) -> StateRecord {
         sync_set: SyncSet::alone(),
         forced: false,
         position: String::new(),
+        position_of: 0,
         why: String::new(),
         history: Vec::new(),
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use site::name::MemberName;
 
 use super::lease;
+use super::replication_error;
 use super::view::{Engine, Time, View};
 use crate::record::{Lease, StateRecord};
 
@@ -56,13 +57,20 @@ fn fit(view: &View, state: &StateRecord, now: Time) -> Option<bool> {
             let position = state.position.parse().unwrap_or_default();
             Some(!status.binlog_pos.is_empty() && status.binlog_pos.contains(&position))
         }
-        Engine::Answers(_) => Some(view.whole || !state.asks_for_proof()),
+        Engine::Answers(status) => {
+            let broken = |replication| {
+                replication_error::broken(replication, view.replication_starts).is_some()
+            };
+            let whole = view.whole || !state.asks_for_proof();
+            Some(whole && !status.replication.as_ref().is_some_and(broken))
+        }
     }
 }
 
 fn renewal(view: &View, state: &StateRecord, now: Time) -> Duty {
     let answers = view.status().is_some();
-    if state.lease == Lease::Released && !answers {
+    // Elected, and given up: another election decides.
+    if state.lease == Lease::Released && (!answers || !state.is_open()) {
         return Duty::Nothing;
     }
     let current = view

@@ -106,6 +106,7 @@ pub struct Peer {
     pub applied: Position,
     pub whole: bool,
     pub errant: bool,
+    pub broken: bool,
     pub receives: bool,
     pub linked: bool,
 }
@@ -130,6 +131,7 @@ impl Peer {
             applied: standing.applied.parse().unwrap_or_default(),
             whole: standing.whole,
             errant: standing.errant,
+            broken: standing.broken,
             receives: standing.receives,
             linked: standing.linked,
         }

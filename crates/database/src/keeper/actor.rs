@@ -233,7 +233,8 @@ impl Actor {
         }
         // After the answer: what a lease is counted from is never before its renewal was sent.
         let now = self.now();
-        let engine = self.engine(now).await;
+        let mut engine = self.engine(now).await;
+        self.memory.complete(&mut engine);
         let members = self.server.target.members.clone();
         let me = self.me().clone();
         let obeyed = self.identity.as_ref().and_then(|i| i.obeyed.clone());
@@ -306,6 +307,7 @@ impl Actor {
             applied: peer.applied.to_string(),
             whole: peer.whole,
             errant: peer.errant,
+            broken: peer.broken,
             receives: peer.receives,
             linked: peer.linked,
             lag_ms: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
@@ -368,7 +370,7 @@ impl Actor {
     }
 
     async fn act_shortly(&mut self, action: &Action, now: Time) -> Result<(), ActError> {
-        if let Action::StartReplication(_) = action {
+        if let Action::StartReplication(_) | Action::ApplyReceived(_) = action {
             self.replication_starts = self.replication_starts.tried(now);
         }
         let mut hands = Hands {

@@ -128,10 +128,10 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         revisions,
         any_position(),
         any_position(),
-        any::<[bool; 3]>(),
+        any::<[bool; 4]>(),
     )
         .prop_map(
-            |(obeyed, stopped_for, received, applied, [whole, errant, receives])| Peer {
+            |(obeyed, stopped_for, received, applied, [whole, errant, broken, receives])| Peer {
                 obeyed,
                 seen: 30,
                 stopped_for,
@@ -139,6 +139,7 @@ fn any_peer() -> impl Strategy<Value = Peer> {
                 applied,
                 whole,
                 errant,
+                broken,
                 receives,
                 linked: receives,
             },
