@@ -255,7 +255,8 @@ async fn apply_received(hands: &mut Hands<'_>) -> Result<(), ActError> {
     if let (false, Some(file), Some(at)) = (
         receives,
         rows.first("Relay_Log_File"),
-        rows.first("Relay_Log_Pos").and_then(|at| at.parse::<u64>().ok()),
+        rows.first("Relay_Log_Pos")
+            .and_then(|at| at.parse::<u64>().ok()),
     ) {
         let file = accounts::text(file);
         let sql = format!(

@@ -28,7 +28,9 @@ impl World {
                     longer(&mut engine.frozen_until, until);
                 }
             }
-            Fault::PauseKeeper { server } => longer(&mut self.at_server(server).paused_until, until),
+            Fault::PauseKeeper { server } => {
+                longer(&mut self.at_server(server).paused_until, until)
+            }
             Fault::FreezeMachine { server } => {
                 longer(&mut self.at_server(server).frozen_until, until);
             }

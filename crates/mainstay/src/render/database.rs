@@ -99,7 +99,8 @@ fn row(status: &ClusterStatus, member: &Member, branch: &str) -> [String; 8] {
     let is_replica = member.role == "replica";
     let state = match (member.state.as_str(), member.writable) {
         ("running", true) => "writable",
-        ("running", false) if member.in_sync_set => "acknowledges",
+        ("running", false) if member.in_sync_set && member.whole => "acknowledges",
+        ("running", false) if member.in_sync_set => "settling",
         ("running", false) if is_replica && member.serves => "follows",
         ("running", false) => "read-only",
         ("down", _) => "DOWN",
