@@ -33,6 +33,7 @@ fn state() -> StateRecord {
         sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
         forced: false,
         position: "0-101-20".to_owned(),
+        position_of: 39,
         why: String::new(),
         history: Vec::new(),
     }

@@ -374,6 +374,7 @@ mod tests {
                 sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
                 forced: false,
                 position: "0-1-20".to_owned(),
+                position_of: 39,
                 why: String::new(),
                 history: vec![
                     change(3, "db-2", "db-1 did not renew its lease"),
