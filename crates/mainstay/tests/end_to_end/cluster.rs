@@ -22,10 +22,11 @@ fn site(replicas: u32) -> Site {
     );
     std::fs::write(&file, with).unwrap();
     let site = prepared.up();
-    wait_for("every replica acknowledges", || {
-        let set = &cluster(&site)["state"]["sync_set"]["members"];
-        set.as_array()
-            .is_some_and(|set| set.len() as u32 == replicas)
+    wait_for("every replica may take over", || {
+        let status = cluster(&site);
+        let members = status["members"].as_array().unwrap().iter();
+        let ready = members.filter(|it| it["in_sync_set"] == true && it["whole"] == true);
+        ready.count() == replicas as usize
     });
     site
 }
@@ -314,6 +315,37 @@ impl Broken {
     fn mend(self) {
         std::fs::write(self.identity, self.text).unwrap();
     }
+}
+
+#[test]
+fn a_lost_primary_is_replaced_and_every_page_names_its_successor() {
+    let site = site(1);
+    let lost = break_member(&site, "db-1");
+    wait_for("the replica takes writes", || {
+        primary(&site).as_deref() == Some("db-1.2")
+    });
+    assert_eq!(visit(&site), 200);
+    let status = wait("the status has seen it", || {
+        Some(site.status()).filter(|status| status["generation"] == 2)
+    });
+    let members = status["members"].as_array().unwrap().iter();
+    let primaries = members.filter(|it| it["role"] == "primary");
+    let names: Vec<&Value> = primaries.map(|it| &it["name"]).collect();
+    assert_eq!(names, ["db-1.2"]);
+    let output = site.run(&["db", "status"]);
+    let page = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        page.contains("db-1 → db-1.2: db-1 gave the lease up"),
+        "{page}"
+    );
+    assert!(page.contains("! db-1: "), "{page}");
+    assert!(page.contains("mainstay logs database-db-1"), "{page}");
+    lost.mend();
+    wait_for("the former primary acknowledges", || {
+        member(&site, "db-1")["in_sync_set"] == true
+    });
+    site.ok(&["db", "status"]);
 }
 
 #[test]
