@@ -34,7 +34,6 @@ fn state() -> StateRecord {
         forced: false,
         position_of: 0,
         position: "0-101-20".to_owned(),
-        position_of: 39,
         why: String::new(),
         history: Vec::new(),
     }
