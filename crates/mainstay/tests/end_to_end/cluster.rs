@@ -2,13 +2,14 @@
 //! and its shell.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::harness::{Prepared, Site, kill, text, wait, wait_for};
+use crate::harness::{Prepared, Site, kill, mainstay, text, wait, wait_for};
 
 const HOST: &str = "www.foobar.com";
 
@@ -348,6 +349,35 @@ fn a_lost_primary_is_replaced_and_every_page_names_its_successor() {
     site.ok(&["db", "status"]);
 }
 
+/// The only other member is not in the sync set.
+fn a_switchover_that_cannot_be_is_taken_back(site: &Site) {
+    let nothing_is_asked_for = || cluster(site)["request"]["switchover"] == Value::Null;
+    let (code, said) = site.fails(&["db", "switchover", "db-1.2"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("no switchover: db-1.2 is not in the sync set"),
+        "{said}"
+    );
+    assert!(nothing_is_asked_for());
+    let asking = mainstay()
+        .current_dir(site.path())
+        .args(["db", "switchover"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("it is asked for", || !nothing_is_asked_for());
+    kill(asking.id(), "INT");
+    let output = asking.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("interrupted") && said.contains("taken back"),
+        "{said}"
+    );
+    assert!(nothing_is_asked_for());
+    assert_eq!(primary(site).as_deref(), Some("db-1"));
+}
+
 #[test]
 fn a_promotion_that_loses_writes_is_weighed_first() {
     let site = site(1);
@@ -360,6 +390,7 @@ fn a_promotion_that_loses_writes_is_weighed_first() {
         page.contains("db-1 writes alone, and nobody may take its place"),
         "{page}"
     );
+    a_switchover_that_cannot_be_is_taken_back(&site);
     let last = || {
         let status = cluster(&site);
         let text = status["state"]["position"].as_str().unwrap_or_default();
