@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use simulation::{Options, Outcome, Rule, run};
+use simulation::{Options, Outcome, Rule, run, story};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -16,14 +16,8 @@ fn main() {
     };
     let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
     if args.first().is_some_and(|first| first == "trace") {
-        let options = Options {
-            off: rule(args.get(2)),
-            keep: true,
-        };
-        match run(number(args.get(1)).unwrap_or(0), options) {
-            Ok(outcome) => println!("{outcome:?}"),
-            Err(failure) => println!("{failure}"),
-        }
+        let seed = number(args.get(1)).unwrap_or(0);
+        print!("{}", story(seed, rule(args.get(2))));
         return;
     }
     let from = number(args.first()).unwrap_or(0);

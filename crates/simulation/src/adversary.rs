@@ -1,15 +1,16 @@
 //! Troubles that wait for their moment: what chance alone would bring about once in a million years.
 //!
-//! A *strike* follows at once on a step that matters. An *ambush* needs a machine that stands still while it
-//! is primary, and wakes it up in the middle of the election of its successor, when one of the electors was
-//! away for a moment.
+//! A *strike* follows at once on a step that matters. An *ambush* is a course of things by which a rule that
+//! looks superfluous turns out not to be.
 
 use database::failover::decision::Action;
+use database::record::{StateRecord, SyncSet};
 
 use crate::chance::Chance;
 use crate::clock::{MS, S, Us};
 use crate::faults::{FIRST, Fault, LAST, Planned};
 use crate::keeper::number;
+use crate::network::Node;
 use crate::store::Op;
 use crate::world::{Event, World};
 
@@ -19,12 +20,22 @@ pub(crate) struct Adversary {
     ambush: Option<Ambush>,
 }
 
+/// What it waits for, and what follows. The primary is server 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ambush {
-    /// Until somebody campaigns.
+    /// The primary's machine stands still until somebody campaigns; then it wakes up, and an elector was away
+    /// for a moment.
     Campaign,
-    /// Until somebody promises.
+    /// It stands still until somebody promises, who is away for a moment; the promise arrives late.
     Promise,
+    /// The answer to a renewal is late, and it is the last that gets through.
+    Renewal,
+    /// The primary's lease has run out and it is back; who had promised receives again, alone, and is cut off
+    /// from the store; then the primary is lost.
+    Resume,
+    /// One is taken out of the sync set and is back before the store has written it; then all others lose the
+    /// primary, and the primary is lost.
+    Removal,
 }
 
 /// What becomes of a message to the store in an ambush.
@@ -35,20 +46,22 @@ pub(crate) enum Caught {
 }
 
 impl Adversary {
-    pub(crate) fn new(chance: &mut Chance, freezes: bool) -> Self {
+    pub(crate) fn new(chance: &mut Chance, freezes: bool, servers: usize) -> Self {
         let strikes = match chance.percent(40) {
             true => u32::try_from(chance.between(1, 6)).unwrap_or(1),
             false => 0,
         };
-        let ambush = match (freezes, chance.between(0, 5)) {
+        let ambush = match (freezes, chance.between(0, 6)) {
             (true, 0) => Some(Ambush::Campaign),
             (true, 1) => Some(Ambush::Promise),
+            (_, 2) if !freezes => Some(Ambush::Renewal),
+            (_, 3) if servers > 2 => Some(Ambush::Resume),
+            (_, 4) if servers > 2 => Some(Ambush::Removal),
             _ => None,
         };
         Self { strikes, ambush }
     }
 
-    /// The primary it wakes up stands still from then on.
     pub(crate) fn lies_in_wait(&self) -> bool {
         self.ambush.is_some()
     }
@@ -88,9 +101,13 @@ impl World {
             true => self.chance.between(20 * MS, S),
             false => self.chance.between(S, 9 * S),
         };
-        let at = self.now + self.chance.between(0, 20 * MS);
-        let planned = Planned { at, lasts, fault };
-        self.plan.push(planned);
+        let wait = self.chance.between(0, 20 * MS);
+        self.planned(wait, lasts, fault);
+    }
+
+    fn planned(&mut self, wait: Us, lasts: Us, fault: Fault) {
+        let at = self.now + wait;
+        self.plan.push(Planned { at, lasts, fault });
         let n = self.plan.len() - 1;
         self.at(at, 0, Event::Trouble(n));
         self.at((at + lasts).min(LAST), 0, Event::Relief(n));
@@ -110,27 +127,47 @@ impl World {
         )
     }
 
-    /// The first primary stands still until the ambush.
+    /// What has to be the case first.
     pub(crate) fn lie_in_wait(&mut self) {
         let at = self.chance.between(FIRST, 2 * FIRST);
-        let planned = Planned {
-            at,
-            lasts: LAST - at,
-            fault: Fault::FreezeMachine { server: 0 },
-        };
-        self.plan.push(planned);
-        let n = self.plan.len() - 1;
-        self.at(at, 0, Event::Trouble(n));
+        match self.adversary.ambush {
+            None | Some(Ambush::Renewal) => {}
+            Some(Ambush::Campaign | Ambush::Promise) => {
+                self.planned(at, LAST - at, Fault::FreezeMachine { server: 0 });
+            }
+            Some(Ambush::Resume) => {
+                let lasts = self.chance.between(5200 * MS, 7 * S);
+                let cut = Fault::CutFromStore {
+                    server: 0,
+                    there: true,
+                    back: true,
+                };
+                self.planned(at, lasts, cut);
+            }
+            Some(Ambush::Removal) => {
+                let cut = Fault::CutPair {
+                    a: 0,
+                    b: 1,
+                    there: true,
+                    back: true,
+                };
+                self.planned(at, 10 * S, cut);
+            }
+        }
     }
 
     /// A message of `server` on its way to the store.
     pub(crate) fn caught(&mut self, server: usize, op: &Op) -> Caught {
-        if self.now >= LAST - 5 * S || self.server(0).frozen_until <= self.now {
+        if matches!(op, Op::PutRecord { .. }) && self.now < self.server(server).mute_until {
+            return Caught::Lost;
+        }
+        if self.now >= LAST - 5 * S {
             return Caught::No;
         }
+        let stands_still = self.now < self.server(0).frozen_until;
         match (self.adversary.ambush, op) {
             (Some(Ambush::Campaign), Op::PutState(next))
-                if number(&next.primary) == server && !next.is_open() =>
+                if stands_still && number(&next.primary) == server && !next.is_open() =>
             {
                 self.adversary.ambush = None;
                 let other = (1..self.servers.len()).find(|other| *other != server);
@@ -141,19 +178,84 @@ impl World {
                 Caught::Late(self.chance.between(600 * MS, 990 * MS))
             }
             (Some(Ambush::Promise), Op::PutRecord { record, .. })
-                if record.stopped_for.is_some() && server != 0 =>
+                if stands_still && record.stopped_for.is_some() =>
             {
                 self.adversary.ambush = None;
                 self.comes_back(server);
                 let late = self.chance.between(S, 2500 * MS);
-                let until = self.now + late + 500 * MS;
-                self.at_server(server).mute_until = until;
-                self.wake_up(300 * MS, late);
+                self.at_server(server).mute_until = self.now + late + 500 * MS;
+                self.wake_up(300 * MS, late + 200 * MS);
                 Caught::Late(late)
             }
-            (_, Op::PutRecord { .. }) if self.now < self.server(server).mute_until => Caught::Lost,
+            (Some(Ambush::Removal), Op::PutState(next)) if self.takes_out(next) => {
+                self.adversary.ambush = None;
+                let late = self.chance.between(1050 * MS, 2 * S);
+                self.network.mend(Node::Server(0), Node::Server(1));
+                let after = late + self.chance.between(0, 300 * MS);
+                self.at(self.now + late, 0, Event::Alone(1));
+                self.planned(after, LAST, Fault::Crash { server: 0 });
+                Caught::Late(late)
+            }
             _ => Caught::No,
         }
+    }
+
+    /// Somebody, and somebody stays.
+    fn takes_out(&self, next: &StateRecord) -> bool {
+        let before = self.store.state.as_ref().map(|state| &state.sync_set);
+        match (before, &next.sync_set) {
+            (Some(SyncSet::Members(before)), SyncSet::Members(after)) => {
+                !after.is_empty() && after.len() < before.len() && number(&next.primary) == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// How late the answer to a renewal is.
+    pub(crate) fn answers_late(&mut self, server: usize, next: &StateRecord) -> Us {
+        let due = self.now >= FIRST && self.now < LAST - 10 * S;
+        let is_it = self.adversary.ambush == Some(Ambush::Renewal) && next.is_open();
+        if !due || !is_it || !self.chance.percent(20) {
+            return 0;
+        }
+        self.adversary.ambush = None;
+        let cut = Fault::CutFromStore {
+            server,
+            there: true,
+            back: false,
+        };
+        self.planned(0, 9 * S, cut);
+        self.chance.between(600 * MS, 980 * MS)
+    }
+
+    /// A replica receives again.
+    pub(crate) fn resumes(&mut self, server: usize) {
+        let had_promised = self.keeper(server).memory.promised.is_some();
+        let in_time = self.now < LAST - 5 * S;
+        let is_it = self.adversary.ambush == Some(Ambush::Resume) && had_promised && server != 0;
+        if !is_it || !in_time {
+            return;
+        }
+        self.adversary.ambush = None;
+        let cut = Fault::CutFromStore {
+            server,
+            there: true,
+            back: true,
+        };
+        self.planned(0, 20 * S, cut);
+        self.at(self.now, 0, Event::Alone(server));
+        let wait = self.chance.between(300 * MS, 2500 * MS);
+        self.planned(wait, LAST, Fault::Crash { server: 0 });
+    }
+
+    /// Nobody but `with` hears the primary.
+    pub(crate) fn is_alone(&mut self, with: usize) {
+        let until = self.now + 3 * S;
+        for other in (1..self.servers.len()).filter(|other| *other != with) {
+            self.network
+                .cut(Node::Server(0), Node::Server(other), until);
+        }
+        self.network.cut(Node::Store, Node::Server(0), until);
     }
 
     /// Off and on again.

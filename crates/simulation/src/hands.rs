@@ -280,6 +280,7 @@ impl World {
                 let keeper = self.keep(server);
                 keeper.starts = keeper.starts.tried(clock);
                 self.engine(server).start_replication();
+                self.resumes(server);
                 self.watch_link(server);
                 self.apply_soon(server);
             }

@@ -38,4 +38,4 @@ mod step;
 mod trouble;
 
 pub use sabotage::Rule;
-pub use world::{Failure, Options, Outcome, run};
+pub use world::{Failure, Options, Outcome, run, story};

@@ -37,6 +37,12 @@ impl Network {
         self.bad_until = self.bad_until.max(until);
     }
 
+    /// Both ways, before its time.
+    pub fn mend(&mut self, a: Node, b: Node) {
+        self.cut.remove(&(a, b));
+        self.cut.remove(&(b, a));
+    }
+
     pub fn heal(&mut self) {
         self.cut.clear();
         self.bad_until = 0;

@@ -125,11 +125,6 @@ pub fn view(off: Option<Rule>, view: &mut View, me: &MemberName, now: Time) {
                 }
             }
         }
-        Some(Rule::StopBeforeBeingHeard)
-            if view.promised.is_some() && view.promised == revision(view) =>
-        {
-            say_stopped(view);
-        }
         Some(Rule::PromiseForOneRevision) => {
             let revision = revision(view);
             for peer in view.peers.values_mut().filter(|p| p.stopped_for.is_some()) {
@@ -244,8 +239,10 @@ fn electing(view: &mut View, now: Time, change: impl FnOnce(&mut StateRecord)) {
     }
 }
 
-fn say_stopped(view: &mut View) {
-    if let Engine::Answers(status) = &mut view.engine
+/// Of one that has promised.
+pub fn say_stopped(view: &mut View) {
+    if view.promised.is_some()
+        && let Engine::Answers(status) = &mut view.engine
         && let Some(replication) = &mut status.replication
     {
         replication.io = Io::Stopped;

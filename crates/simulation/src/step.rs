@@ -159,7 +159,7 @@ impl World {
         let now = self.now;
         let site = self.site.clone();
         let at = self.at_server(server);
-        let view = keeper::look(
+        let mut view = keeper::look(
             &mut at.keeper,
             &site,
             server,
@@ -167,8 +167,11 @@ impl World {
             &at.engine,
             now,
         );
+        if self.off == Some(Rule::StopBeforeBeingHeard) {
+            sabotage::say_stopped(&mut view);
+        }
         let record = keeper::standing(&view, server);
-        let keeper = &mut at.keeper;
+        let keeper = &mut self.at_server(server).keeper;
         if keeper.state.is_none() || !keeper.recalled || !keeper.is_news(&record) {
             return self.decide(server, view);
         }

@@ -13,7 +13,7 @@ pub struct Trace {
 }
 
 /// Lines that are printed of a failed run.
-const LAST: usize = 400;
+const LAST: usize = 1000;
 
 impl Trace {
     pub fn new(keep: bool) -> Self {

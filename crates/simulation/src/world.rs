@@ -80,6 +80,8 @@ pub(crate) enum Event {
     Thaw,
     /// Before its time.
     WakeUp,
+    /// Only that one hears the primary.
+    Alone(usize),
     // the server, in one of its lives
     Link(u64),
     Apply(u64),
@@ -193,19 +195,28 @@ const END: Us = 600 * S;
 /// Runs one seed.
 pub fn run(seed: u64, options: Options) -> Result<Outcome, Box<Failure>> {
     let mut world = World::new(seed, options);
-    match world.go() {
-        Ok(()) => {
-            world.outcome.acknowledged = world.ledger.acknowledged().len();
-            Ok(world.outcome)
-        }
-        Err(what) => Err(Box::new(Failure {
+    let ended = world.go();
+    world.outcome.acknowledged = world.ledger.acknowledged().len();
+    let at = world.now;
+    ended.map(|()| world.outcome).map_err(|what| {
+        Box::new(Failure {
             seed,
             is_unsafe: !world.stalls,
-            at: world.now,
+            at,
             what,
             trace: world.trace.text(),
-        })),
-    }
+        })
+    })
+}
+
+/// What happened in one, well or not, in words.
+pub fn story(seed: u64, off: Option<Rule>) -> String {
+    let mut world = World::new(seed, Options { off, keep: true });
+    let ended = match world.go() {
+        Ok(()) => format!("{:?}", world.outcome),
+        Err(what) => format!("{} ms: {what}", world.now / MS),
+    };
+    format!("{}{ended}\n", world.trace.text())
 }
 
 impl World {
@@ -236,8 +247,12 @@ impl World {
                 heard_source: 0,
             })
             .collect();
-        let plan = faults::plan(&mut chance, count, freezes);
-        let adversary = Adversary::new(&mut chance, freezes);
+        let mut plan = faults::plan(&mut chance, count, freezes);
+        let adversary = Adversary::new(&mut chance, freezes, count);
+        // Too many troubles at once leave none of them its way.
+        if adversary.lies_in_wait() && chance.percent(70) {
+            plan.clear();
+        }
         let mut world = Self {
             now: 0,
             off: options.off,
@@ -268,9 +283,7 @@ impl World {
             world.at(planned.at, 0, Event::Trouble(n));
             world.at(planned.at + planned.lasts, 0, Event::Relief(n));
         }
-        if world.adversary.lies_in_wait() {
-            world.lie_in_wait();
-        }
+        world.lie_in_wait();
         world.at(faults::LAST, 0, Event::Look);
         world.later(0, 0, Event::Clients);
         world
@@ -340,6 +353,10 @@ impl World {
             }
             Event::Thaw => {
                 self.thaw(server);
+                Ok(())
+            }
+            Event::Alone(with) => {
+                self.is_alone(with);
                 Ok(())
             }
             Event::WakeUp => {
@@ -510,15 +527,17 @@ impl World {
             _ => None,
         };
         let before = self.store.state.clone();
+        let mut late = 0;
         let reply = self.store.apply(server, op);
         if let (Some(next), Reply::Written) = (put, &reply) {
             self.state_written(server, before.as_ref(), &next)?;
             self.tell_all();
             self.strike(server);
+            late = self.answers_late(server, &next);
         }
         let (from, to) = (Node::Store, Node::Server(server));
         if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
-            self.push(at, server, life, Event::FromStore(asked, reply));
+            self.push(at + late, server, life, Event::FromStore(asked, reply));
         }
         Ok(())
     }
@@ -581,6 +600,7 @@ impl Event {
                 | Self::AtStore(..)
                 | Self::Thaw
                 | Self::WakeUp
+                | Self::Alone(_)
                 | Self::MachineBack
         )
     }
