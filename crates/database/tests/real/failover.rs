@@ -390,9 +390,9 @@ async fn a_primary_whose_disk_was_replaced_by_an_empty_one_is_replaced() {
 const ROUNDS: &str = "MAINSTAY_FAILOVERS";
 
 #[tokio::test]
-#[ignore = "long: MAINSTAY_FAILOVERS says how many, 30 unless it is set"]
+#[ignore = "long: MAINSTAY_FAILOVERS says how many, 18 unless it is set"]
 async fn many_in_a_row() {
-    let rounds = std::env::var(ROUNDS).map_or(30, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var(ROUNDS).map_or(18, |rounds| rounds.parse().unwrap());
     let (mut hosts, ledger) = three().await;
     for round in 0..rounds {
         let primary = hosts.whole_set().await;
