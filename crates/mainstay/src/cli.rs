@@ -39,7 +39,7 @@ pub(crate) enum Verb {
     Explain(explain::Args),
     /// Say which SQL statements were run, and where one would go
     Sql(sql::Args),
-    /// Back the database up, list what there is, restore it
+    /// Operate the database: status, switchover, maintenance, shell, accounts, backups
     Db(db::Args),
     /// Show what the site's processes print
     Logs(logs::Args),

@@ -214,6 +214,18 @@ fn help(args: &[&str]) -> String {
     lines.join("\n")
 }
 
+/// The commands that a help lists.
+fn verbs(help: &str) -> impl Iterator<Item = &str> {
+    help.lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // Lines that go on begin further right.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+}
+
 #[test]
 fn the_command_line() {
     let top = help(&[]);
@@ -223,23 +235,13 @@ fn the_command_line() {
          What each exit status means stands in [exit-codes.md](exit-codes.md).\n\n\
          ```\n{top}\n```\n"
     );
-    let verbs = top
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
-    for line in verbs {
-        let verb = line.split_whitespace().next().unwrap();
-        // Lines that go on begin further right.
-        if verb == "help" || !line.starts_with("  ") || line.starts_with("   ") {
-            continue;
+    for verb in verbs(&top) {
+        let text = help(&[verb]);
+        write!(out, "\n## `mainstay {verb}`\n\n```\n{text}\n```\n").unwrap();
+        for inner in verbs(&text) {
+            let text = help(&[verb, inner]);
+            write!(out, "\n### `mainstay {verb} {inner}`\n\n```\n{text}\n```\n").unwrap();
         }
-        write!(
-            out,
-            "\n## `mainstay {verb}`\n\n```\n{}\n```\n",
-            help(&[verb])
-        )
-        .unwrap();
     }
     is_current("cli.md", &out);
 }

@@ -30,6 +30,7 @@ pub struct Replication {
     pub applies: bool,
     /// The source does not have what this replica has.
     pub diverged: bool,
+    pub by_gtid: bool,
     /// What it receives does not fit its data.
     pub broken: bool,
     pub connection: u64,
@@ -108,6 +109,7 @@ impl Engine {
         if let Some(replication) = &mut self.replication {
             replication.relay.clear();
             replication.io = Io::Stopped;
+            replication.connection = 0;
             replication.applies = false;
         }
     }
@@ -223,6 +225,9 @@ impl Engine {
     pub fn apply_received(&mut self) {
         if let Some(replication) = &mut self.replication {
             replication.applies = !replication.broken;
+            if replication.io == Io::Stopped {
+                replication.by_gtid = false;
+            }
         }
     }
 
@@ -241,6 +246,7 @@ impl Engine {
             io: Io::Connecting,
             applies: true,
             diverged: false,
+            by_gtid: true,
             broken: false,
             connection: 0,
             relay: VecDeque::new(),

@@ -103,7 +103,61 @@ pub fn plan(chance: &mut Chance, servers: usize, freezes: bool) -> Vec<Planned> 
             planned.lasts = planned.lasts.min(LAST - planned.at);
         }
     }
+    if chance.percent(25) {
+        all.extend(storm(chance, servers, freezes));
+    }
+    if chance.percent(20) {
+        let at = chance.between(FIRST, 2 * FIRST);
+        all.push(planned(at, LAST - at, Fault::BadNetwork));
+    }
     all.sort_by_key(|planned| planned.at);
+    all
+}
+
+fn planned(at: Us, lasts: Us, fault: Fault) -> Planned {
+    Planned {
+        at,
+        lasts: lasts.min(LAST - at),
+        fault,
+    }
+}
+
+/// One server cannot renew a lease, and the others have their own troubles while it runs out. The server
+/// made primary first is the likeliest.
+fn storm(chance: &mut Chance, servers: usize, freezes: bool) -> Vec<Planned> {
+    let begins = chance.between(FIRST, LAST - 20 * S);
+    let server = match chance.percent(60) {
+        true => 0,
+        false => chance.index(servers),
+    };
+    let cut = Fault::CutFromStore {
+        server,
+        there: true,
+        back: chance.percent(50),
+    };
+    let first = match chance.between(0, 4) {
+        0 | 1 if freezes => Fault::FreezeMachine { server },
+        0 => Fault::Isolate { server },
+        1 => Fault::StoreDown,
+        _ => cut,
+    };
+    let mut all = vec![planned(begins, chance.between(3 * S, 12 * S), first)];
+    for _ in 0..chance.between(2, 8) {
+        let server = (server + 1 + chance.index(servers - 1)) % servers;
+        let at = begins + chance.between(2 * S, 9 * S);
+        let fault = match chance.between(0, 6) {
+            0 | 1 => Fault::Crash { server },
+            2 => Fault::PauseKeeper { server },
+            3 => Fault::KillEngine { server },
+            4 => Fault::SlowApply { server },
+            _ => Fault::CutFromStore {
+                server,
+                there: true,
+                back: true,
+            },
+        };
+        all.push(planned(at, chance.between(100 * MS, 3 * S), fault));
+    }
     all
 }
 

@@ -74,6 +74,9 @@ impl World {
                 acting.next += 1;
                 acting.waits = None;
                 keeper.phase = Phase::Acting(acting);
+                if Self::is_decisive(&action) {
+                    self.strike(server);
+                }
                 let took = self.chance.between(MS / 10, 5 * MS);
                 self.wait(server, took);
             }
@@ -98,14 +101,15 @@ impl World {
             (None, _) => Outcome::Unknown,
         };
         let now = self.clock(server);
-        let sent = match self.off {
-            Some(Rule::CountFromBeforeSending) => now,
-            _ => self.keeper(server).put_sent,
-        };
+        let sent = self.keeper(server).put_sent;
+        let off = self.off;
         let memory = &mut self.keep(server).memory;
         memory.put(why, &next, sent, outcome);
         if outcome == Outcome::Written {
-            let deadline = memory.held.as_ref().map(lease::fence_by);
+            let deadline = memory.held.as_ref().map(|held| match off {
+                Some(Rule::CountFromBeforeSending) => now.after(lease::TTL),
+                _ => lease::fence_by(held),
+            });
             self.set_deadline(server, deadline);
         }
         if outcome != Outcome::Written {
@@ -236,6 +240,7 @@ impl World {
             Action::LetIn(_, member) => {
                 self.engine(server).locked.remove(&number(member));
             }
+            Action::StopReceiving(_) if off == Some(Rule::StopBeforeBeingHeard) => {}
             Action::StopReceiving(_) => self.engine(server).stop_receiving(),
             Action::ApplyReceived(_) => {
                 let keeper = self.keep(server);

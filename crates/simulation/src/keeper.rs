@@ -31,12 +31,10 @@ pub enum Phase {
     ReadingRecords,
     /// The server is asked, and does not answer until then.
     Asking,
-    /// What it has seen waits until the others were told. The second try of a write that met another
-    /// version is the last.
+    /// What it has seen waits until the others were told.
     Announcing {
         view: Box<View>,
         record: Box<Peer>,
-        again: bool,
     },
     Acting(Box<Acting>),
     /// The state is being written.
@@ -69,8 +67,9 @@ pub struct Keeper {
     pub put_sent: Time,
     pub memory: Memory,
     pub recalled: bool,
-    /// Version and content of its own record, as it wrote it last.
-    pub written: Option<(u64, Peer)>,
+    /// Of its own record, as it was read or written last.
+    pub version: u64,
+    pub written: Option<Peer>,
     /// When; `None`: another one may be under way.
     pub written_at: Option<Time>,
     pub in_flight: Option<InFlight>,
@@ -103,6 +102,7 @@ impl Keeper {
             put_sent: Time::default(),
             memory: Memory::default(),
             recalled: false,
+            version: 0,
             written: None,
             written_at: None,
             in_flight: None,
@@ -132,22 +132,20 @@ impl Keeper {
         self.silent_since = None;
     }
 
-    pub fn written_version(&self) -> u64 {
-        self.written.as_ref().map_or(0, |(version, _)| *version)
-    }
-
-    /// The promise of an earlier life still holds.
-    pub fn recall(&mut self, me: usize) {
-        if !self.recalled {
-            self.memory.promised = self.records.get(&me).and_then(|(_, peer)| peer.stopped_for);
-            self.recalled = true;
+    /// The promise that stands in the store still holds.
+    pub fn recall(&mut self, me: usize, keeps_promises: bool) {
+        if !std::mem::replace(&mut self.recalled, true) {
+            let own = self.records.get(&me);
+            self.version = own.map_or(0, |(version, _)| *version);
+            let promised = own.and_then(|(_, peer)| peer.stopped_for);
+            self.memory.recall(promised.filter(|_| keeps_promises));
         }
     }
 
     /// What others decide by is written at once, what only moves on once a second; as
     /// `database::keeper::announce` does it.
     pub fn is_news(&self, record: &Peer) -> bool {
-        let (Some((_, last)), Some(at)) = (&self.written, self.written_at) else {
+        let (Some(last), Some(at)) = (&self.written, self.written_at) else {
             return true;
         };
         let coarse = |peer: &Peer| Peer {
@@ -164,7 +162,7 @@ impl Keeper {
     /// Its record is in the store and makes that promise.
     pub fn says(&self, promised: Option<u64>) -> bool {
         let last = self.written.as_ref().filter(|_| self.written_at.is_some());
-        last.is_some_and(|(_, last)| last.stopped_for == promised)
+        last.is_some_and(|last| last.stopped_for == promised)
     }
 }
 
@@ -291,6 +289,7 @@ fn status(me: usize, engine: &Engine) -> Status {
         host: format!("127.0.3.{}", r.source + 1),
         port: 3306,
         user: database::accounts::replication_user(&name(me)),
+        by_gtid: r.by_gtid,
         io: match r.io {
             Io::Stopped => view::Io::Stopped,
             Io::Connecting => view::Io::Connecting,

@@ -29,6 +29,7 @@ pub mod trace;
 pub mod world;
 
 // the world's parts in motion
+mod adversary;
 mod hands;
 mod invariants;
 mod liveness;

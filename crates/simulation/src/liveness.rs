@@ -11,13 +11,17 @@ use crate::world::{Event, World};
 /// Pauses between many failovers are a minute at most; between two rebuilds too.
 const PATIENCE: Us = 200 * S;
 
+/// Looks in a row, a quarter of a second each.
+const STEADY: u32 = 8;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Troubles,
-    /// Writes after this one count.
+    /// Writes after this one count; `redundant`: looks in a row.
     Healed {
         since: Us,
         after: u64,
+        redundant: u32,
     },
     /// The primary of then is gone for good.
     Lost {
@@ -32,7 +36,11 @@ impl World {
     pub(crate) fn liveness(&mut self) -> Result<(), String> {
         match self.stage {
             Stage::Troubles => self.heal(),
-            Stage::Healed { since, after } => self.settle(since, after)?,
+            Stage::Healed {
+                since,
+                after,
+                redundant,
+            } => self.settle(since, after, redundant)?,
             Stage::Lost { since, after, who } => self.succeed(since, after, who)?,
             Stage::Over => {}
         }
@@ -52,6 +60,7 @@ impl World {
             at.engine.frozen_until = 0;
             at.engine.cannot_start_until = 0;
             at.engine.slow_until = 0;
+            self.thaw(server);
             self.later(0, server, Event::MachineBack);
         }
         self.tell_all();
@@ -60,6 +69,7 @@ impl World {
         self.stage = Stage::Healed {
             since: self.now,
             after,
+            redundant: 0,
         };
     }
 
@@ -72,15 +82,22 @@ impl World {
         (state.is_open() && takes && self.ledger.since(after)).then_some(primary)
     }
 
-    fn settle(&mut self, since: Us, after: u64) -> Result<(), String> {
+    fn settle(&mut self, since: Us, after: u64, redundant: u32) -> Result<(), String> {
         let late = self.now - since > PATIENCE;
         let Some(primary) = self.serves(after) else {
-            return match late {
-                true => Err(format!("nobody takes writes: {}", self.standing())),
-                false => Ok(()),
-            };
+            return self.stall(late, "nobody takes writes");
         };
-        if !self.is_redundant(primary) && !late {
+        // For a while: nothing is under way any more that would change it.
+        if !late && redundant < STEADY {
+            let redundant = match self.is_redundant(primary) {
+                true => redundant + 1,
+                false => 0,
+            };
+            self.stage = Stage::Healed {
+                since,
+                after,
+                redundant,
+            };
             return Ok(());
         }
         self.keeps(primary)?;
@@ -102,10 +119,7 @@ impl World {
 
     fn succeed(&mut self, since: Us, after: u64, who: usize) -> Result<(), String> {
         let Some(primary) = self.serves(after).filter(|primary| *primary != who) else {
-            return match self.now - since > PATIENCE {
-                true => Err(format!("nobody succeeds: {}", self.standing())),
-                false => Ok(()),
-            };
+            return self.stall(self.now - since > PATIENCE, "nobody succeeds");
         };
         self.keeps(primary)?;
         self.stage = Stage::Over;
@@ -141,7 +155,11 @@ impl World {
         }
     }
 
-    fn standing(&self) -> String {
-        format!("{:?}", self.store.state)
+    fn stall(&mut self, late: bool, what: &str) -> Result<(), String> {
+        self.stalls = late;
+        match late {
+            true => Err(format!("{what}: {:?}", self.store.state)),
+            false => Ok(()),
+        }
     }
 }

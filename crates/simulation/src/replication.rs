@@ -20,33 +20,34 @@ impl World {
     pub(crate) fn watch_link(&mut self, server: usize) {
         self.at_server(server).watches += 1;
         let watch = self.server(server).watches;
-        let wait = self.chance.between(5 * MS, 100 * MS);
+        let wait = self.chance.between(MS, 50 * MS);
         self.later(wait, server, Event::Link(watch));
     }
 
     /// The receiving thread looks after its connection.
-    pub(crate) fn link(&mut self, server: usize, watch: u64) {
+    pub(crate) fn link(&mut self, server: usize, watch: u64) -> Result<(), String> {
         let now = self.now;
         let engine = &self.server(server).engine;
         if self.server(server).watches != watch || !engine.running {
-            return;
+            return Ok(());
         }
         let Some(replication) = engine.replication.clone() else {
-            return;
+            return Ok(());
         };
         let source = replication.source;
         let there = self.server(source);
         let answers = there.up && now >= there.frozen_until && there.engine.answers(now);
         match replication.io {
-            Io::Stopped => return,
+            Io::Stopped => return Ok(()),
             Io::Running => self.hear(server, source, answers),
             Io::Connecting if answers && self.is_linked(server, source) => {
-                self.connect(server, source);
+                self.connect(server, source)?;
             }
             Io::Connecting => {}
         }
         let wait = self.chance.between(200 * MS, S);
         self.later(wait, server, Event::Link(watch));
+        Ok(())
     }
 
     fn hear(&mut self, server: usize, source: usize, answers: bool) {
@@ -78,10 +79,20 @@ impl World {
         }
     }
 
-    fn connect(&mut self, server: usize, source: usize) {
+    fn connect(&mut self, server: usize, source: usize) -> Result<(), String> {
+        let by_gtid = |r: &crate::engine::Replication| r.by_gtid;
+        if !self
+            .server(server)
+            .engine
+            .replication
+            .as_ref()
+            .is_some_and(by_gtid)
+        {
+            return Err(format!("db-{} follows by file and place", server + 1));
+        }
         let locks = self.off != Some(Rule::LockAccounts);
         if locks && self.server(source).engine.locked.contains(&server) {
-            return;
+            return Ok(());
         }
         self.connections += 1;
         let connection = self.connections;
@@ -95,14 +106,14 @@ impl World {
             && engine.log.len() <= place;
         self.at_server(server).heard_source = self.now;
         let Some(replication) = &mut self.engine(server).replication else {
-            return;
+            return Ok(());
         };
         if !agrees {
             replication.diverged = true;
             replication.io = Io::Stopped;
             self.note(server, || "does not fit its source".to_owned());
             self.poke(server);
-            return;
+            return Ok(());
         }
         replication.io = Io::Running;
         replication.connection = connection;
@@ -115,6 +126,7 @@ impl World {
         };
         self.engine(source).dumps.insert(server, dump);
         self.send_log(source);
+        Ok(())
     }
 
     /// New transactions to whoever receives from here.

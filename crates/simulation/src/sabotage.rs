@@ -13,7 +13,7 @@ use std::time::Duration;
 pub enum Rule {
     /// The server is killed before its lease can pass on.
     FenceInTime,
-    /// The deadline counts from before a renewal was sent, not from its answer.
+    /// The deadline counts from before a renewal was sent, with a margin; not from its answer.
     CountFromBeforeSending,
     /// A candidate waits until the lease is certainly over.
     WaitTheLeaseOut,
@@ -154,6 +154,15 @@ pub fn view(off: Option<Rule>, view: &mut View, me: &MemberName, now: Time) {
                 peer.whole = true;
             }
         }
+        // As if the setting outlived a restart.
+        Some(Rule::WaitBeforeWritable) => {
+            let waits = view
+                .state()
+                .is_some_and(|state| state.primary == *me && state.sync_set.members().is_some());
+            if let Engine::Answers(status) = &mut view.engine {
+                status.semi_sync |= waits;
+            }
+        }
         Some(Rule::AnnounceBeforeReceiving) => view.announced = true,
         _ => {}
     }
@@ -169,10 +178,6 @@ pub fn decision(off: Option<Rule>, decision: &mut Decision, view: &View) {
         .into_iter()
         .filter_map(|action| match (off, action) {
             (Some(Rule::FenceInTime), Action::Fence) if lapsed => None,
-            (Some(Rule::WaitBeforeWritable), Action::SemiSync(generation, true)) => {
-                let writable = view.status().is_some_and(|status| !status.read_only);
-                (!writable).then_some(Action::SetWritable(generation))
-            }
             (Some(Rule::AddInTheStoreFirst), Action::PutState(Put::SyncSet, next)) => {
                 Some(added(state, &next).unwrap_or(Action::PutState(Put::SyncSet, next)))
             }

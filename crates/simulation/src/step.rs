@@ -70,42 +70,19 @@ impl World {
             }
             (Phase::ReadingRecords, Reply::Records(read)) => {
                 (keeper.records, keeper.request) = *read;
-                match self.off {
-                    Some(Rule::RecallPromises) => self.keep(server).recalled = true,
-                    _ => self.keep(server).recall(server),
-                }
+                let keeps_promises = self.off != Some(Rule::RecallPromises);
+                self.keep(server).recall(server, keeps_promises);
                 self.ask_engine(server)
             }
-            (Phase::Announcing { view, record, .. }, Reply::Written) => {
-                let version = keeper.written_version() + 1;
-                keeper.written = Some((version, *record));
+            (Phase::Announcing { view, record }, Reply::Written) => {
+                keeper.version += 1;
+                keeper.written = Some(*record);
                 keeper.written_at = Some(now);
                 self.decide(server, *view)
             }
-            (
-                Phase::Announcing {
-                    view,
-                    record,
-                    again: false,
-                },
-                Reply::Conflict(version),
-            ) => {
-                keeper.written = Some((version, (*record).clone()));
-                keeper.written_at = None;
-                let op = Op::PutRecord {
-                    expected: version,
-                    record: record.clone(),
-                };
-                keeper.phase = Phase::Announcing {
-                    view,
-                    record,
-                    again: true,
-                };
-                self.ask(server, op);
-                Ok(())
-            }
             (Phase::Announcing { view, .. }, _) => {
                 keeper.written_at = None;
+                keeper.recalled = false;
                 self.decide(server, *view)
             }
             (Phase::Putting(acting), reply) => {
@@ -128,7 +105,10 @@ impl World {
                 keeper.looked_at = now;
                 self.ask_engine(server)
             }
-            Phase::ReadingRecords => self.ask_engine(server),
+            Phase::ReadingRecords => {
+                keeper.records.clear();
+                self.ask_engine(server)
+            }
             Phase::Announcing { view, .. } => {
                 keeper.written_at = None;
                 self.decide(server, *view)
@@ -193,13 +173,12 @@ impl World {
             return self.decide(server, view);
         }
         let op = Op::PutRecord {
-            expected: keeper.written_version(),
+            expected: keeper.version,
             record: Box::new(record.clone()),
         };
         keeper.phase = Phase::Announcing {
             view: Box::new(view),
             record: Box::new(record),
-            again: false,
         };
         self.ask(server, op);
         Ok(())

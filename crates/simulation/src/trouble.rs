@@ -31,9 +31,7 @@ impl World {
             Fault::PauseKeeper { server } => {
                 longer(&mut self.at_server(server).paused_until, until)
             }
-            Fault::FreezeMachine { server } => {
-                longer(&mut self.at_server(server).frozen_until, until);
-            }
+            Fault::FreezeMachine { server } => self.freeze(server, until),
             Fault::CutFromStore {
                 server,
                 there,
@@ -107,6 +105,7 @@ impl World {
         at.engine.kill();
         at.applying = false;
         at.frozen_until = 0;
+        at.held.clear();
         at.paused_until = 0;
     }
 

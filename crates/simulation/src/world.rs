@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use database::failover::view::Time;
 use database::record::Obeyed;
 
+use crate::adversary::{Adversary, Caught};
 use crate::chance::Chance;
 use crate::client::Ledger;
 use crate::clock::{Clock, MS, S, Us};
@@ -43,6 +44,8 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Failure {
     pub seed: u64,
+    /// Something was lost or two took writes; else something did not come about in time.
+    pub is_unsafe: bool,
     pub at: Us,
     pub what: String,
     pub trace: String,
@@ -74,6 +77,9 @@ pub(crate) enum Event {
     Started,
     Rebuilt(usize),
     MachineBack,
+    Thaw,
+    /// Before its time.
+    WakeUp,
     // the server, in one of its lives
     Link(u64),
     Apply(u64),
@@ -86,6 +92,8 @@ pub(crate) enum Event {
     },
     // the site
     Clients,
+    /// One more.
+    Client,
     Trouble(usize),
     Relief(usize),
     Look,
@@ -107,11 +115,14 @@ pub(crate) struct Delivery {
 pub(crate) struct Server {
     pub clock: Clock,
     pub up: bool,
-    /// The machine stands still until then.
+    /// The machine stands still until then, and this waits for it.
     pub frozen_until: Us,
+    pub held: Vec<(u64, Event)>,
     pub engine: Engine,
     pub keeper: Keeper,
     pub paused_until: Us,
+    /// What it writes of itself does not arrive.
+    pub mute_until: Us,
     /// On its disk.
     pub obeyed: Option<Obeyed>,
     /// The last message of each connection arrives then: they keep their order.
@@ -161,12 +172,15 @@ pub struct World {
     pub(crate) store_down_until: Us,
     pub(crate) ledger: Ledger,
     pub(crate) plan: Vec<Planned>,
+    pub(crate) adversary: Adversary,
     /// Whole machines may stand still: two servers may take writes for a moment then, and only the
     /// acknowledgements keep them apart.
     pub(crate) freezes: bool,
     pub(crate) watch: Watch,
     pub(crate) stage: Stage,
     pub(crate) trace: Trace,
+    /// What came to nothing, came to nothing by waiting.
+    pub(crate) stalls: bool,
     pub(crate) connections: u64,
     pub(crate) outcome: Outcome,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -186,6 +200,7 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, Box<Failure>> {
         }
         Err(what) => Err(Box::new(Failure {
             seed,
+            is_unsafe: !world.stalls,
             at: world.now,
             what,
             trace: world.trace.text(),
@@ -209,9 +224,11 @@ impl World {
                 clock: Clock::new(&mut chance),
                 up: true,
                 frozen_until: 0,
+                held: Vec::new(),
                 engine: Engine::new(),
                 keeper: Keeper::new(0),
                 paused_until: 0,
+                mute_until: 0,
                 obeyed: None,
                 last_arrival: vec![0; count],
                 applying: false,
@@ -220,6 +237,7 @@ impl World {
             })
             .collect();
         let plan = faults::plan(&mut chance, count, freezes);
+        let adversary = Adversary::new(&mut chance, freezes);
         let mut world = Self {
             now: 0,
             off: options.off,
@@ -233,11 +251,13 @@ impl World {
             watch: Watch::default(),
             stage: Stage::Troubles,
             trace: Trace::new(options.keep),
+            stalls: false,
             connections: 0,
             outcome: Outcome::default(),
             queue: BinaryHeap::new(),
             order: 0,
             plan,
+            adversary,
             chance,
         };
         for server in 0..count {
@@ -247,6 +267,9 @@ impl World {
         for (n, planned) in world.plan.clone().iter().enumerate() {
             world.at(planned.at, 0, Event::Trouble(n));
             world.at(planned.at + planned.lasts, 0, Event::Relief(n));
+        }
+        if world.adversary.lies_in_wait() {
+            world.lie_in_wait();
         }
         world.at(faults::LAST, 0, Event::Look);
         world.later(0, 0, Event::Clients);
@@ -276,13 +299,13 @@ impl World {
             event,
             ..
         } = next;
+        if self.now < self.server(server).frozen_until && event.needs_the_machine() {
+            self.at_server(server).held.push((life, event));
+            return Ok(());
+        }
         let thaws = self.thaws(server, &event);
         if self.now < thaws {
-            // Who wakes first is not told; what came in order stays so.
-            let late = match event {
-                Event::Deliver(_) | Event::Acknowledge { .. } => 0,
-                _ => self.chance.between(0, 5 * MS),
-            };
+            let late = self.lateness(&event);
             self.push(thaws + late, server, life, event);
             return Ok(());
         }
@@ -315,10 +338,15 @@ impl World {
                 self.machine_back(server);
                 Ok(())
             }
-            Event::Link(life) => {
-                self.link(server, life);
+            Event::Thaw => {
+                self.thaw(server);
                 Ok(())
             }
+            Event::WakeUp => {
+                self.wakes_up(server);
+                Ok(())
+            }
+            Event::Link(life) => self.link(server, life),
             Event::Apply(life) => {
                 self.apply(server, life);
                 Ok(())
@@ -338,6 +366,12 @@ impl World {
             }
             Event::Clients => {
                 self.clients();
+                let pause = self.chance.between(20 * MS, 200 * MS);
+                self.later(pause, 0, Event::Clients);
+                Ok(())
+            }
+            Event::Client => {
+                self.clients();
                 Ok(())
             }
             Event::Trouble(n) => {
@@ -356,19 +390,43 @@ impl World {
     fn thaws(&self, server: usize, event: &Event) -> Us {
         let at = self.server(server);
         match event {
-            Event::Clients
-            | Event::Trouble(_)
-            | Event::Relief(_)
-            | Event::Look
-            | Event::AtStore(..)
-            | Event::MachineBack => 0,
             Event::Link(_) | Event::Apply(_) | Event::Deliver(_) | Event::Acknowledge { .. } => {
-                at.frozen_until.max(at.engine.frozen_until)
+                at.engine.frozen_until
             }
-            // Threads and processes of their own.
-            Event::Fence(_) => at.frozen_until,
-            Event::Started | Event::Rebuilt(_) => at.frozen_until,
-            _ => at.frozen_until.max(at.paused_until),
+            Event::Wake(_)
+            | Event::Waited(_)
+            | Event::FromStore(..)
+            | Event::StoreSilent(_)
+            | Event::StateChanged => at.paused_until,
+            // Threads and processes of their own, and what is no part of a server.
+            _ => 0,
+        }
+    }
+
+    /// Who goes on first is not told; what came in order stays so. Killing takes its time.
+    fn lateness(&mut self, event: &Event) -> Us {
+        match event {
+            Event::Deliver(_) | Event::Acknowledge { .. } => 0,
+            Event::Fence(_) => self.chance.between(0, 60 * MS),
+            _ => self.chance.between(0, 5 * MS),
+        }
+    }
+
+    /// A machine stands still.
+    pub(crate) fn freeze(&mut self, server: usize, until: Us) {
+        let at = self.at_server(server);
+        at.frozen_until = at.frozen_until.max(until);
+        self.at(until, server, Event::Thaw);
+    }
+
+    /// And goes on, unless another reason keeps it.
+    pub(crate) fn thaw(&mut self, server: usize) {
+        if self.now < self.server(server).frozen_until {
+            return;
+        }
+        for (life, event) in std::mem::take(&mut self.at_server(server).held) {
+            let late = self.lateness(&event);
+            self.push(self.now + late, server, life, event);
         }
     }
 
@@ -426,8 +484,14 @@ impl World {
         let until = self.server(server).clock.when(patience);
         self.at(until, server, Event::StoreSilent(asked));
         let (from, to) = (Node::Server(server), Node::Store);
-        if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
-            self.at(at, server, Event::AtStore(asked, op));
+        let life = self.keeper(server).life;
+        let fate = match self.caught(server, &op) {
+            Caught::No => self.network.fate(from, to, self.now, &mut self.chance),
+            Caught::Late(late) => Fate::Arrives(self.now + late),
+            Caught::Lost => Fate::Lost,
+        };
+        if let Fate::Arrives(at) = fate {
+            self.push(at, server, life, Event::AtStore(asked, op));
         }
     }
 
@@ -450,6 +514,7 @@ impl World {
         if let (Some(next), Reply::Written) = (put, &reply) {
             self.state_written(server, before.as_ref(), &next)?;
             self.tell_all();
+            self.strike(server);
         }
         let (from, to) = (Node::Store, Node::Server(server));
         if let Fate::Arrives(at) = self.network.fate(from, to, self.now, &mut self.chance) {
@@ -487,8 +552,6 @@ impl World {
             }
             self.send_log(server);
         }
-        let pause = self.chance.between(20 * MS, 200 * MS);
-        self.later(pause, 0, Event::Clients);
     }
 
     pub(crate) fn acknowledge(&mut self, server: usize, id: u64) {
@@ -506,6 +569,22 @@ impl World {
 }
 
 impl Event {
+    /// Nothing of it happens while the machine stands still.
+    fn needs_the_machine(&self) -> bool {
+        !matches!(
+            self,
+            Self::Clients
+                | Self::Client
+                | Self::Trouble(_)
+                | Self::Relief(_)
+                | Self::Look
+                | Self::AtStore(..)
+                | Self::Thaw
+                | Self::WakeUp
+                | Self::MachineBack
+        )
+    }
+
     /// Of one life of a keeper; nobody else waits for it.
     fn is_keepers(&self) -> bool {
         matches!(

@@ -2,32 +2,16 @@
 //! effect must be said, or somebody counts on it.
 
 use crate::target::backup::BackupPlace;
-use crate::topology::{Authority, Replication, Role, Site};
+use crate::topology::{Authority, Role, Site};
 
 /// One sentence each; empty for a site of which everything is done.
 pub fn not_yet(site: &Site) -> Vec<&'static str> {
-    let replicas = site
-        .database
-        .as_ref()
-        .is_some_and(|database| database.replicas > 0);
-    let semi_sync = site
-        .database
-        .as_ref()
-        .is_some_and(|database| database.replication == Replication::SemiSync);
     let backup = site.database.as_ref().and_then(|it| it.backup.as_ref());
     let elsewhere = backup.is_some_and(|it| matches!(it.target.to, BackupPlace::Server(_)));
     let tls = site.tls.as_ref();
     let acme = tls.is_some_and(|tls| tls.authority == Authority::Acme);
     let coordinators = site.servers_with(Role::Coordinator).next().is_some();
     let all = [
-        (
-            replicas,
-            "a replica does not take over by itself when the primary's server is lost",
-        ),
-        (
-            semi_sync,
-            "`replication = \"semi-sync\"` is taken, replication is asynchronous",
-        ),
         (
             elsewhere,
             "backups with `to = \"server:…\"` stay on this machine, in the state directory",

@@ -74,6 +74,7 @@ pub fn replication(rows: &Rows) -> Option<Replication> {
         host: text("Master_Host").to_owned(),
         port: text("Master_Port").parse().unwrap_or(0),
         user: text("Master_User").to_owned(),
+        by_gtid: text("Using_Gtid") == "Slave_Pos",
         io: match text("Slave_IO_Running") {
             "Yes" => Io::Running,
             "No" => Io::Stopped,

@@ -59,6 +59,11 @@ impl Memory {
         self.switching.as_ref().map(|(_, since)| *since)
     }
 
+    /// A promise that stands in the store, of whatever life.
+    pub fn recall(&mut self, promised: Option<u64>) {
+        self.promised = self.promised.max(promised);
+    }
+
     /// After a look, before everything else: what the server does not know of itself.
     pub fn complete(&self, engine: &mut Engine) {
         if let Some(position) = &self.to_apply

@@ -113,6 +113,7 @@ fn following(last: u8) -> Replication {
         host: format!("127.0.0.{last}"),
         port: 3306,
         user: replication_user(&name(ME)),
+        by_gtid: true,
         io: Io::Running,
         io_error: None,
         sql_running: true,

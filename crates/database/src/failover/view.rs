@@ -186,6 +186,8 @@ pub struct Replication {
     pub host: String,
     pub port: u16,
     pub user: String,
+    /// It goes by GTID, not by file and place.
+    pub by_gtid: bool,
     pub io: Io,
     pub io_error: Option<ServerError>,
     pub sql_running: bool,
@@ -196,7 +198,8 @@ pub struct Replication {
 
 impl Replication {
     pub fn follows(&self, source: SocketAddr, user: &str) -> bool {
-        self.host == source.ip().to_string() && self.port == source.port() && self.user == user
+        let there = self.host == source.ip().to_string() && self.port == source.port();
+        there && self.user == user && self.by_gtid
     }
 }
 

@@ -86,8 +86,6 @@ pub(super) struct Actor {
     /// The version of `database/state` that was read last.
     state_version: Option<Version>,
     memory: Memory,
-    /// The promise of an earlier life is known.
-    recalled: bool,
     fence: Fence,
 
     // remembered for the View
@@ -138,7 +136,6 @@ impl Actor {
             request: RequestRecord::default(),
             state_version: None,
             memory: Memory::default(),
-            recalled: false,
             fence,
             accounts_for: None,
             last_beat: None,
@@ -216,12 +213,9 @@ impl Actor {
     }
 
     async fn observe(&mut self) -> View {
-        if !self.recalled {
-            match Announcement::recall(&self.cluster, &self.server).await {
-                Ok(promised) => {
-                    self.memory.promised = promised;
-                    self.recalled = true;
-                }
+        if !self.announced.is_known() {
+            match self.announced.recall(&self.cluster, &self.server).await {
+                Ok(promised) => self.memory.recall(promised),
                 Err(why) => tracing::warn!("{}: {why}", self.me()),
             }
         }
@@ -296,7 +290,7 @@ impl Actor {
     /// Writes down what this member has, after a look. Whether the others can count on it.
     async fn announce(&mut self, view: &View) -> bool {
         // Writing before the earlier promise is known would take it back.
-        if !self.recalled || matches!(view.store, Store::Unusable(_)) {
+        if !self.announced.is_known() || matches!(view.store, Store::Unusable(_)) {
             return false;
         }
         let now = self.now();

@@ -13,8 +13,11 @@ use crate::record::{FORMAT, Identity, MemberRecord, Standing};
 /// The record that stands in the cluster state.
 #[derive(Debug, Default)]
 pub(super) struct Announcement {
-    written: Option<(Version, MemberRecord)>,
-    /// When, for what changes all the time.
+    /// What is there was read in this life, or written by it.
+    is_known: bool,
+    version: Option<Version>,
+    written: Option<MemberRecord>,
+    /// When, for what changes all the time; `None`: another one may be under way.
     at: Option<Time>,
     /// Somebody waits for positions.
     pub(super) hurry: bool,
@@ -57,24 +60,38 @@ impl Announcement {
             return;
         };
         let key = keys::database_member(&server.target.name);
-        let known = self.written.as_ref().map(|(version, _)| *version);
-        match observe::within(put(cluster, &key, known, text)).await {
-            Ok(version) => {
-                self.written = Some((version, record));
+        let put = cluster.put_if(&key, self.version, text);
+        match tokio::time::timeout(observe::STORE_LIMIT, put).await {
+            Ok(Ok(version)) => {
+                self.version = Some(version);
+                self.written = Some(record);
                 self.at = Some(now);
             }
-            Err(e) => {
-                // It may come later: until another is written, nothing is known.
+            // It may come later: until another is written, nothing is known.
+            Err(_) | Ok(Err(PutError::Store(_) | PutError::Bounds(_))) => self.at = None,
+            // Only an earlier life of this keeper, or a write of which nobody knew, can have been quicker.
+            // It may be a promise, and somebody may go by it already: it is not overwritten unread.
+            Ok(Err(PutError::Conflict(_))) => {
                 self.at = None;
-                tracing::warn!("{}: {e}", server.target.name);
+                self.is_known = false;
             }
         }
     }
 
-    /// The promise that an earlier life of this keeper made: it still holds. `Err`: not known yet.
-    pub(super) async fn recall(cluster: &Cluster, server: &Server) -> Result<Option<u64>, String> {
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// The promise in the record as it stands: it still holds. `Err`: not known yet.
+    pub(super) async fn recall(
+        &mut self,
+        cluster: &Cluster,
+        server: &Server,
+    ) -> Result<Option<u64>, String> {
         let key = keys::database_member(&server.target.name);
         let entry = observe::within(cluster.get(&key)).await?;
+        self.is_known = true;
+        self.version = entry.as_ref().map(|entry| entry.version);
         // A record of another form is of before there were promises.
         let record = entry.and_then(|e| serde_json::from_str::<MemberRecord>(&e.value).ok());
         Ok(record.and_then(|record| record.standing.stopped_for))
@@ -82,7 +99,7 @@ impl Announcement {
 
     /// What others decide by is written at once, what only moves on now and then.
     fn is_news(&self, record: &MemberRecord, now: Time) -> bool {
-        let (Some((_, last)), Some(at)) = (&self.written, self.at) else {
+        let (Some(last), Some(at)) = (&self.written, self.at) else {
             return true;
         };
         let mut coarse = record.clone();
@@ -101,25 +118,7 @@ impl Announcement {
 
     /// The record in the store is the one written last, and it makes this promise.
     pub(super) fn says(&self, promised: Option<u64>) -> bool {
-        let Some((_, last)) = &self.written else {
-            return false;
-        };
-        self.at.is_some() && last.standing.stopped_for == promised
-    }
-}
-
-/// The only other writer is this member in an earlier life.
-async fn put(
-    cluster: &Cluster,
-    key: &str,
-    known: Option<Version>,
-    text: String,
-) -> Result<Version, PutError> {
-    match cluster.put_if(key, known, text.clone()).await {
-        Err(PutError::Conflict(conflict)) => {
-            let current = conflict.current.map(|current| current.version);
-            cluster.put_if(key, current, text).await
-        }
-        put => put,
+        let last = self.written.as_ref().filter(|_| self.at.is_some());
+        last.is_some_and(|last| last.standing.stopped_for == promised)
     }
 }

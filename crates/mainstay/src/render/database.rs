@@ -99,7 +99,8 @@ fn row(status: &ClusterStatus, member: &Member, branch: &str) -> [String; 8] {
     let is_replica = member.role == "replica";
     let state = match (member.state.as_str(), member.writable) {
         ("running", true) => "writable",
-        ("running", false) if member.in_sync_set => "acknowledges",
+        ("running", false) if member.in_sync_set && member.whole => "acknowledges",
+        ("running", false) if member.in_sync_set => "settling",
         ("running", false) if is_replica && member.serves => "follows",
         ("running", false) => "read-only",
         ("down", _) => "DOWN",
@@ -373,6 +374,7 @@ mod tests {
                 sync_set: SyncSet::Members([name("db-2"), name("db-3")].into()),
                 forced: false,
                 position: "0-1-20".to_owned(),
+                position_of: 39,
                 why: String::new(),
                 history: vec![
                     change(3, "db-2", "db-1 did not renew its lease"),

@@ -2,13 +2,14 @@
 //! and its shell.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::harness::{Prepared, Site, kill, text, wait, wait_for};
+use crate::harness::{Prepared, Site, kill, mainstay, text, wait, wait_for};
 
 const HOST: &str = "www.foobar.com";
 
@@ -22,10 +23,11 @@ fn site(replicas: u32) -> Site {
     );
     std::fs::write(&file, with).unwrap();
     let site = prepared.up();
-    wait_for("every replica acknowledges", || {
-        let set = &cluster(&site)["state"]["sync_set"]["members"];
-        set.as_array()
-            .is_some_and(|set| set.len() as u32 == replicas)
+    wait_for("every replica may take over", || {
+        let status = cluster(&site);
+        let members = status["members"].as_array().unwrap().iter();
+        let ready = members.filter(|it| it["in_sync_set"] == true && it["whole"] == true);
+        ready.count() == replicas as usize
     });
     site
 }
@@ -317,6 +319,66 @@ impl Broken {
 }
 
 #[test]
+fn a_lost_primary_is_replaced_and_every_page_names_its_successor() {
+    let site = site(1);
+    let lost = break_member(&site, "db-1");
+    wait_for("the replica takes writes", || {
+        primary(&site).as_deref() == Some("db-1.2")
+    });
+    assert_eq!(visit(&site), 200);
+    let status = wait("the status has seen it", || {
+        Some(site.status()).filter(|status| status["generation"] == 2)
+    });
+    let members = status["members"].as_array().unwrap().iter();
+    let primaries = members.filter(|it| it["role"] == "primary");
+    let names: Vec<&Value> = primaries.map(|it| &it["name"]).collect();
+    assert_eq!(names, ["db-1.2"]);
+    let output = site.run(&["db", "status"]);
+    let page = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        page.contains("db-1 → db-1.2: db-1 gave the lease up"),
+        "{page}"
+    );
+    assert!(page.contains("! db-1: "), "{page}");
+    assert!(page.contains("mainstay logs database-db-1"), "{page}");
+    lost.mend();
+    wait_for("the former primary acknowledges", || {
+        member(&site, "db-1")["in_sync_set"] == true
+    });
+    site.ok(&["db", "status"]);
+}
+
+/// The only other member is not in the sync set.
+fn a_switchover_that_cannot_be_is_taken_back(site: &Site) {
+    let nothing_is_asked_for = || cluster(site)["request"]["switchover"] == Value::Null;
+    let (code, said) = site.fails(&["db", "switchover", "db-1.2"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("no switchover: db-1.2 is not in the sync set"),
+        "{said}"
+    );
+    assert!(nothing_is_asked_for());
+    let asking = mainstay()
+        .current_dir(site.path())
+        .args(["db", "switchover"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("it is asked for", || !nothing_is_asked_for());
+    kill(asking.id(), "INT");
+    let output = asking.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("interrupted") && said.contains("taken back"),
+        "{said}"
+    );
+    assert!(nothing_is_asked_for());
+    assert_eq!(primary(site).as_deref(), Some("db-1"));
+}
+
+#[test]
 fn a_promotion_that_loses_writes_is_weighed_first() {
     let site = site(1);
     let replica = break_member(&site, "db-1.2");
@@ -328,6 +390,7 @@ fn a_promotion_that_loses_writes_is_weighed_first() {
         page.contains("db-1 writes alone, and nobody may take its place"),
         "{page}"
     );
+    a_switchover_that_cannot_be_is_taken_back(&site);
     let last = || {
         let status = cluster(&site);
         let text = status["state"]["position"].as_str().unwrap_or_default();
