@@ -258,13 +258,14 @@ impl Hosts {
         state.primary.to_string()
     }
 
-    /// All members are back: the primary serves, and all others acknowledge.
+    /// All members are back: the primary serves, all others follow it and acknowledge.
     pub(crate) async fn all_back(&self) -> String {
         let state = self
             .until("all replicas in the sync set", |state| {
                 let others = self.bed.members.len() - 1;
                 let set = state.sync_set.members();
-                state.is_open() && set.is_some_and(|set| set.len() == others)
+                let serve = self.reports().iter().all(MemberReport::serves);
+                serve && state.is_open() && set.is_some_and(|set| set.len() == others)
             })
             .await;
         state.primary.to_string()
