@@ -110,6 +110,7 @@ mod tests {
             ("Master_Host", "127.0.3.1"),
             ("Master_Port", "3306"),
             ("Master_User", "repl_db-1.2"),
+            ("Using_Gtid", "Slave_Pos"),
             ("Slave_IO_Running", "Yes"),
             ("Slave_SQL_Running", "No"),
             ("Last_IO_Errno", "0"),

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use mysql::gtid::mariadb::Position;
 use site::name::MemberName;
 
 use super::decision::{Action, Put};
@@ -31,6 +32,8 @@ pub enum Refusal {
     Unknown(MemberName),
     NotInSyncSet(MemberName),
     NotConnected(MemberName),
+    /// It has not applied what the primary had with the last renewal of its lease.
+    Behind(MemberName),
     Nobody,
     GaveUp,
 }
@@ -69,10 +72,15 @@ pub fn next(
         Ok(to) => to,
         Err(refusal) => return Switchover::Refused(refusal),
     };
-    if !status.read_only {
-        return Switchover::Step(Action::HoldWrites(state.generation));
-    }
     let peer = view.peers.get(&to);
+    if !status.read_only {
+        // What it lacks would have to be applied while writes are held.
+        let lately: Position = state.position.parse().unwrap_or_default();
+        return match peer.is_some_and(|peer| peer.applied.contains(&lately)) {
+            true => Switchover::Step(Action::HoldWrites(state.generation)),
+            false => Switchover::Refused(Refusal::Behind(to)),
+        };
+    }
     if !peer.is_some_and(|peer| peer.applied.contains(&status.binlog_pos)) {
         return Switchover::Waiting(to);
     }
@@ -131,6 +139,10 @@ impl std::fmt::Display for Refusal {
             Self::NotConnected(name) => write!(
                 f,
                 "{name} does not follow, or has not shown yet that it has everything"
+            ),
+            Self::Behind(name) => write!(
+                f,
+                "{name} has still to apply what it has received; writes are not held for that"
             ),
             Self::Nobody => f.write_str("there is no other member"),
             Self::GaveUp => write!(

@@ -17,6 +17,7 @@ use super::lease;
 use super::rejoin;
 use super::restart;
 use super::state_change;
+use super::switchover::{self, Refusal, Switchover};
 use super::view::{
     Engine, Held, InFlight, Io, Long, Peer, Replication, ServerError, Status, Store, Time, View,
 };
@@ -362,6 +363,36 @@ fn a_primary_that_gave_up_lets_another_take_its_place_before_its_server_starts()
     let mut replica = down(&elected);
     replica.obeyed = Some(state(OTHER, 2));
     assert!(!rejoin::is_succeeded(&replica, &name(ME)));
+}
+
+#[test]
+fn writes_are_not_held_for_a_successor_that_is_far_behind() {
+    let mut state = record(ME, 1);
+    state.sync_set = SyncSet::Members([name(OTHER)].into());
+    state.position = "0-1-8".to_owned();
+    let status = Status {
+        read_only: false,
+        connected: [name(OTHER)].into(),
+        ..status()
+    };
+    let mut view = view(names(ME, 1), Some(self::state(ME, 1)), status.clone());
+    view.request.switchover = Some(Wanted {
+        generation: Generation(1),
+        to: Some(name(OTHER)),
+    });
+    let mut next = |applied: &str| {
+        let peer = Peer {
+            applied: position(applied),
+            whole: true,
+            ..Peer::default()
+        };
+        view.peers = [(name(OTHER), peer)].into();
+        switchover::next(&view, &name(ME), &state, &status, at(1000))
+    };
+    let behind = Switchover::Refused(Refusal::Behind(name(OTHER)));
+    assert_eq!(next("0-1-7"), behind);
+    let hold = Switchover::Step(Action::HoldWrites(Generation(1)));
+    assert_eq!(next("0-1-8"), hold);
 }
 
 #[test]

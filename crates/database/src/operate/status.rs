@@ -214,7 +214,7 @@ fn refusal(waits: &Reason) -> Option<Refused> {
         why: refusal.to_string(),
         is_final: match refusal {
             Refusal::Unknown(_) | Refusal::Nobody | Refusal::GaveUp => true,
-            Refusal::NotInSyncSet(_) | Refusal::NotConnected(_) => false,
+            Refusal::NotInSyncSet(_) | Refusal::NotConnected(_) | Refusal::Behind(_) => false,
         },
     })
 }

@@ -65,7 +65,7 @@ async fn promotion_by_what_was_executed_loses_writes() {
     let hosts = Hosts::start(&TWO).await;
     let ledger = Ledger::start(&hosts).await;
     ledger.writes(100).await;
-    let frozen = hosts.freeze_keeper("db-2");
+    let frozen = hosts.freeze_keeper("db-2").await;
     let mut replica = hosts.admin("db-2").await;
     run(&mut replica, "STOP SLAVE SQL_THREAD").await;
     ledger.writes(20).await;
@@ -154,7 +154,7 @@ impl Drop for Apart {
 async fn two_writable_servers_are_seen() {
     let hosts = Hosts::start(&TWO).await;
     let sampler = Sampler::start(&hosts);
-    let frozen = hosts.freeze_keeper("db-2");
+    let frozen = hosts.freeze_keeper("db-2").await;
     let mut replica = hosts.admin("db-2").await;
     run(&mut replica, "SET GLOBAL read_only = 0").await;
     // Long enough for several looks.

@@ -28,7 +28,7 @@ const WRAPPER: &str = "#!/bin/sh\n\
     PATH=$PATH:/usr/sbin exec mariadbd \"$@\"\n";
 
 enum Order {
-    Freeze(Receiver<()>),
+    Freeze(oneshot::Sender<()>, Receiver<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -59,7 +59,10 @@ impl Host {
                 while let Some(order) = queue.recv().await {
                     match order {
                         // Nothing on this runtime goes on meanwhile.
-                        Order::Freeze(until) => drop(until.recv()),
+                        Order::Freeze(frozen, until) => {
+                            frozen.send(()).unwrap();
+                            assert!(until.recv().is_err(), "dropped, not told");
+                        }
                         Order::Stop(done) => {
                             keeper.stop().await;
                             done.send(()).unwrap();
@@ -184,9 +187,11 @@ impl Hosts {
         self.hosts.remove(name);
     }
 
-    pub(crate) fn freeze_keeper(&self, name: &str) -> Frozen {
-        let (until, frozen) = sync_channel(1);
-        self.hosts[name].order(Order::Freeze(frozen));
+    pub(crate) async fn freeze_keeper(&self, name: &str) -> Frozen {
+        let (until, order) = sync_channel(1);
+        let (tell, frozen) = oneshot::channel();
+        self.hosts[name].order(Order::Freeze(tell, order));
+        frozen.await.unwrap();
         Frozen(until)
     }
 
@@ -253,13 +258,14 @@ impl Hosts {
         state.primary.to_string()
     }
 
-    /// All members are back: the primary serves, and all others acknowledge.
+    /// All members are back: the primary serves, all others follow it and acknowledge.
     pub(crate) async fn all_back(&self) -> String {
         let state = self
             .until("all replicas in the sync set", |state| {
                 let others = self.bed.members.len() - 1;
                 let set = state.sync_set.members();
-                state.is_open() && set.is_some_and(|set| set.len() == others)
+                let serve = self.reports().iter().all(MemberReport::serves);
+                serve && state.is_open() && set.is_some_and(|set| set.len() == others)
             })
             .await;
         state.primary.to_string()
