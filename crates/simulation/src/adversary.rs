@@ -22,7 +22,7 @@ pub(crate) struct Adversary {
 
 /// What it waits for, and what follows. The primary is server 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ambush {
+pub enum Ambush {
     /// The primary's machine stands still until somebody campaigns; then it wakes up, and an elector was away
     /// for a moment.
     Campaign,
@@ -36,6 +36,15 @@ enum Ambush {
     /// One is taken out of the sync set and is back before the store has written it; then all others lose the
     /// primary, and the primary is lost.
     Removal,
+    /// One applies slowly; another, that applied more, loses the primary; then the primary is lost.
+    Lag,
+}
+
+impl Ambush {
+    /// Machines have to stand still for it.
+    pub(crate) fn freezes(self) -> bool {
+        matches!(self, Self::Campaign | Self::Promise)
+    }
 }
 
 /// What becomes of a message to the store in an ambush.
@@ -51,15 +60,24 @@ impl Adversary {
             true => u32::try_from(chance.between(1, 6)).unwrap_or(1),
             false => 0,
         };
-        let ambush = match (freezes, chance.between(0, 6)) {
+        let ambush = match (freezes, chance.between(0, 7)) {
             (true, 0) => Some(Ambush::Campaign),
             (true, 1) => Some(Ambush::Promise),
             (_, 2) if !freezes => Some(Ambush::Renewal),
             (_, 3) if servers > 2 => Some(Ambush::Resume),
             (_, 4) if servers > 2 => Some(Ambush::Removal),
+            (_, 5) if servers > 2 => Some(Ambush::Lag),
             _ => None,
         };
         Self { strikes, ambush }
+    }
+
+    /// With that and nothing else.
+    pub(crate) fn only(ambush: Ambush) -> Self {
+        Self {
+            strikes: 0,
+            ambush: Some(ambush),
+        }
     }
 
     pub(crate) fn lies_in_wait(&self) -> bool {
@@ -144,6 +162,19 @@ impl World {
                 };
                 self.planned(at, lasts, cut);
             }
+            Some(Ambush::Lag) => {
+                self.planned(at, 10 * S, Fault::SlowApply { server: 1 });
+                let cut = Fault::CutPair {
+                    a: 0,
+                    b: 2,
+                    there: true,
+                    back: false,
+                };
+                let later = at + self.chance.between(300 * MS, 3 * S);
+                self.planned(later, 10 * S, cut);
+                let crash = later + self.chance.between(100 * MS, 2500 * MS);
+                self.planned(crash, LAST, Fault::Crash { server: 0 });
+            }
             Some(Ambush::Removal) => {
                 let cut = Fault::CutPair {
                     a: 0,
@@ -182,9 +213,9 @@ impl World {
             {
                 self.adversary.ambush = None;
                 self.comes_back(server);
-                let late = self.chance.between(S, 2500 * MS);
+                let late = self.chance.between(2 * S, 5 * S);
                 self.at_server(server).mute_until = self.now + late + 500 * MS;
-                self.wake_up(300 * MS, late + 200 * MS);
+                self.wake_up(late - 500 * MS, late + 200 * MS);
                 Caught::Late(late)
             }
             (Some(Ambush::Removal), Op::PutState(next)) if self.takes_out(next) => {

@@ -181,16 +181,16 @@ impl Engine {
         (place >= self.copied).then(|| self.gtid(place + 1))?
     }
 
-    /// A client's write; its place in the log. `Err`: refused.
-    pub fn write(&mut self, me: usize, id: u64, now: Us) -> Result<usize, ()> {
+    /// A client's write; its place in the log. `None`: refused.
+    pub fn write(&mut self, me: usize, id: u64, now: Us) -> Option<usize> {
         if self.read_only || !self.answers(now) {
-            return Err(());
+            return None;
         }
         self.log.push(Txn { server: me, id });
         if self.semi_sync {
             self.waiting.push((self.log.len(), id, now));
         }
-        Ok(self.log.len())
+        Some(self.log.len())
     }
 
     /// An acknowledgement of everything up to `place`: the writes that are acknowledged by it.

@@ -101,15 +101,15 @@ impl World {
             (None, _) => Outcome::Unknown,
         };
         let now = self.clock(server);
-        let sent = self.keeper(server).put_sent;
-        let off = self.off;
+        // As if nothing had been under way, and with no margin.
+        let sent = match self.off {
+            Some(Rule::CountFromBeforeSending) => now.after(lease::FENCE_MARGIN),
+            _ => self.keeper(server).put_sent,
+        };
         let memory = &mut self.keep(server).memory;
         memory.put(why, &next, sent, outcome);
         if outcome == Outcome::Written {
-            let deadline = memory.held.as_ref().map(|held| match off {
-                Some(Rule::CountFromBeforeSending) => now.after(lease::TTL),
-                _ => lease::fence_by(held),
-            });
+            let deadline = memory.held.as_ref().map(lease::fence_by);
             self.set_deadline(server, deadline);
         }
         if outcome != Outcome::Written {
@@ -254,7 +254,7 @@ impl World {
                     Some((_, place)) if place > 0 => place,
                     _ => {
                         let id = self.ledger.own_write();
-                        let Ok(place) = self.engine(server).write(server, id, now) else {
+                        let Some(place) = self.engine(server).write(server, id, now) else {
                             return Ok(Did::Failed);
                         };
                         self.send_log(server);

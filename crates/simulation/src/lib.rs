@@ -37,5 +37,6 @@ mod replication;
 mod step;
 mod trouble;
 
+pub use adversary::Ambush;
 pub use sabotage::Rule;
 pub use world::{Failure, Options, Outcome, run, story};

@@ -8,6 +8,8 @@ use database::record::{StateRecord, SyncSet};
 use site::name::MemberName;
 use std::time::Duration;
 
+use crate::adversary::Ambush;
+
 /// A rule, and that it is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -54,6 +56,19 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The one that shows it, where chance alone takes too long.
+    pub fn ambush(self) -> Option<Ambush> {
+        match self {
+            Self::CountFromBeforeSending => Some(Ambush::Renewal),
+            Self::StopBeforeBeingHeard | Self::RecallPromises => Some(Ambush::Campaign),
+            Self::AnnounceBeforeReceiving => Some(Ambush::Promise),
+            Self::PromiseForOneRevision => Some(Ambush::Resume),
+            Self::SettleWrites => Some(Ambush::Removal),
+            Self::CountWhatWasReceived => Some(Ambush::Lag),
+            _ => None,
+        }
+    }
+
     pub const ALL: [Self; 20] = [
         Self::FenceInTime,
         Self::CountFromBeforeSending,

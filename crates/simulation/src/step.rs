@@ -49,7 +49,7 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn from_store(
+    pub(crate) fn store_says(
         &mut self,
         server: usize,
         asked: u64,

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use database::failover::view::Time;
 use database::record::Obeyed;
 
-use crate::adversary::{Adversary, Caught};
+use crate::adversary::{Adversary, Ambush, Caught};
 use crate::chance::Chance;
 use crate::client::Ledger;
 use crate::clock::{Clock, MS, S, Us};
@@ -25,6 +25,8 @@ use crate::trace::Trace;
 pub struct Options {
     /// The rule that is taken away.
     pub off: Option<Rule>,
+    /// Nothing happens but this.
+    pub ambush: Option<Ambush>,
     /// Keep what happened, for `Failure::trace`.
     pub keep: bool,
 }
@@ -38,6 +40,16 @@ pub struct Outcome {
     pub rebuilds: u64,
     pub fenced: u64,
     pub events: u64,
+}
+
+impl Outcome {
+    pub fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.changes += other.changes;
+        self.rebuilds += other.rebuilds;
+        self.fenced += other.fenced;
+        self.events += other.events;
+    }
 }
 
 /// A promise that was not kept.
@@ -210,8 +222,8 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, Box<Failure>> {
 }
 
 /// What happened in one, well or not, in words.
-pub fn story(seed: u64, off: Option<Rule>) -> String {
-    let mut world = World::new(seed, Options { off, keep: true });
+pub fn story(seed: u64, options: Options) -> String {
+    let mut world = World::new(seed, Options { keep: true, ..options });
     let ended = match world.go() {
         Ok(()) => format!("{:?}", world.outcome),
         Err(what) => format!("{} ms: {what}", world.now / MS),
@@ -222,14 +234,16 @@ pub fn story(seed: u64, off: Option<Rule>) -> String {
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut chance = Chance::new(seed);
+        let only = options.ambush;
         let count = match chance.between(0, 10) {
-            0..3 => 2,
-            3..8 => 3,
+            0..3 if only.is_none() => 2,
+            0..8 => 3,
             8 => 4,
             _ => 5,
         };
-        let acknowledged = !chance.percent(10);
+        let acknowledged = !chance.percent(10) || only.is_some();
         let freezes = chance.percent(30);
+        let freezes = only.map_or(freezes, Ambush::freezes);
         let servers = (0..count)
             .map(|_| Server {
                 clock: Clock::new(&mut chance),
@@ -249,8 +263,9 @@ impl World {
             .collect();
         let mut plan = faults::plan(&mut chance, count, freezes);
         let adversary = Adversary::new(&mut chance, freezes, count);
+        let adversary = only.map_or(adversary, Adversary::only);
         // Too many troubles at once leave none of them its way.
-        if adversary.lies_in_wait() && chance.percent(70) {
+        if adversary.lies_in_wait() && (chance.percent(70) || only.is_some()) {
             plan.clear();
         }
         let mut world = Self {
@@ -329,7 +344,7 @@ impl World {
             Event::Wake(token) => self.wake(server, token),
             Event::Waited(token) => self.waited(server, token),
             Event::AtStore(asked, op) => self.at_store(server, life, asked, op),
-            Event::FromStore(asked, reply) => self.from_store(server, asked, reply),
+            Event::FromStore(asked, reply) => self.store_says(server, asked, reply),
             Event::StoreSilent(asked) => self.store_silent(server, asked),
             Event::StateChanged => {
                 self.poke(server);
@@ -562,7 +577,7 @@ impl World {
             }
             let id = self.ledger.new_write();
             let engine = self.engine(server);
-            if engine.write(server, id, now).is_err() {
+            if engine.write(server, id, now).is_none() {
                 continue;
             }
             let waits = engine.semi_sync;
