@@ -15,7 +15,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |n: usize| args.get(n).and_then(|text| text.parse::<u64>().ok());
     let rule = |text: &String| {
-        let found = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == *text);
+        let found = Rule::ALL
+            .into_iter()
+            .find(|rule| format!("{rule:?}") == *text);
         if found.is_none() {
             println!("there is no rule {text}; there are {:?}", Rule::ALL);
             std::process::exit(2);
@@ -75,5 +77,8 @@ fn all(from: u64, count: u64, options: Options) {
     }
     let runs = next.load(Ordering::Relaxed).min(from + count) - from;
     let failed = failures.len();
-    println!("{runs} runs in {:.0?}, {failed} failed; {total:?}", began.elapsed());
+    println!(
+        "{runs} runs in {:.0?}, {failed} failed; {total:?}",
+        began.elapsed()
+    );
 }

@@ -223,7 +223,13 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, Box<Failure>> {
 
 /// What happened in one, well or not, in words.
 pub fn story(seed: u64, options: Options) -> String {
-    let mut world = World::new(seed, Options { keep: true, ..options });
+    let mut world = World::new(
+        seed,
+        Options {
+            keep: true,
+            ..options
+        },
+    );
     let ended = match world.go() {
         Ok(()) => format!("{:?}", world.outcome),
         Err(what) => format!("{} ms: {what}", world.now / MS),

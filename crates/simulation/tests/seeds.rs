@@ -25,7 +25,10 @@ fn half(odd: u64) {
     // They would keep their promises if nothing ever happened.
     let runs = (to - from) / 2;
     assert!(all.changes > runs, "{all:?}");
-    assert!(all.acknowledged > usize::try_from(runs).unwrap() * 100, "{all:?}");
+    assert!(
+        all.acknowledged > usize::try_from(runs).unwrap() * 100,
+        "{all:?}"
+    );
 }
 
 #[test]
