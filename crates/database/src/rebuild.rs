@@ -9,6 +9,7 @@
 
 mod backup;
 mod dump;
+mod salvage;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ use crate::engine::programs::{Missing, Program};
 use crate::engine::tool::{self, Cancel, ToolError};
 use crate::record::{Identity, MemberRecord};
 
+pub(crate) use salvage::{Extra, Salvaged};
+
 /// What a rebuild is made of.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -34,6 +37,8 @@ pub(crate) struct Job {
     pub(crate) source: Option<MemberRecord>,
     /// This machine's boot id.
     pub(crate) machine: String,
+    /// What it has and the primary has not.
+    pub(crate) extra: Option<Extra>,
     pub(crate) cancel: Cancel,
 }
 
@@ -50,6 +55,8 @@ pub(crate) struct Rebuilt {
     pub(crate) with: &'static str,
     pub(crate) position: String,
     pub(crate) old_data: PathBuf,
+    /// What it had alone; `Err`: why it could not be read. Then the old data stays until a person removes it.
+    pub(crate) extra: Option<Result<Salvaged, String>>,
 }
 
 /// The replica's data is as it was, unless it says otherwise.
@@ -103,10 +110,20 @@ pub(crate) async fn rebuild(mut job: Job, mut running: Option<Running>) -> Outco
                 running.stop(STOP_GRACE).await;
             }
             running = None;
-            swap(&job, &incoming, &position).map(|old_data| Rebuilt {
+            let extra = match job.extra.clone() {
+                Some(extra) => Some(
+                    salvage::save(&mut job, &extra)
+                        .await
+                        .map_err(|e| e.to_string()),
+                ),
+                None => None,
+            };
+            let keep = matches!(extra, Some(Err(_)));
+            swap(&job, &incoming, &position, keep).map(|old_data| Rebuilt {
                 with,
                 position,
                 old_data,
+                extra,
             })
         }
         Err(e) => Err(e),
@@ -179,8 +196,8 @@ async fn run(job: &mut Job, program: &Path, args: Vec<OsString>) -> Result<(), R
     }
 }
 
-/// Moves the old directory aside and the copy into its place.
-fn swap(job: &Job, incoming: &Path, position: &str) -> Result<PathBuf, RebuildError> {
+/// Moves the old directory aside and the copy into its place. `keep`: no later rebuild removes it.
+fn swap(job: &Job, incoming: &Path, position: &str, keep: bool) -> Result<PathBuf, RebuildError> {
     let data_dir = &job.server.data_dir;
     let identity = Identity {
         start_from: Some(position.to_owned()),
@@ -189,7 +206,10 @@ fn swap(job: &Job, incoming: &Path, position: &str) -> Result<PathBuf, RebuildEr
     identity::write(incoming, &identity)?;
     let replaced = replaced(data_dir)?;
     let number = replaced.last().map_or(1, |(number, _)| number + 1);
-    let aside = beside(data_dir, &format!(".replaced-{number}"));
+    let aside = match keep {
+        true => beside(data_dir, &format!(".kept-{}", std::process::id())),
+        false => beside(data_dir, &format!(".replaced-{number}")),
+    };
     create::rename(data_dir, &aside)?;
     if let Err(e) = create::rename(incoming, data_dir) {
         // Back as it was.

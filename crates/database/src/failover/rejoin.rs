@@ -60,6 +60,15 @@ pub fn extra(status: &Status, began: Option<&Position>) -> Option<String> {
     (!extra.is_empty()).then(|| extra.join(","))
 }
 
+/// What a server that has more has in common with the primary: the extra ones come after.
+pub fn common(status: &Status, began: Option<&Position>) -> Position {
+    let mut all = status.slave_pos.clone();
+    if let Some(began) = began {
+        all.join(began);
+    }
+    all
+}
+
 /// `me` was primary, and another is and has every acknowledged write. Then its server may forget, when it
 /// starts after a crash, what was written and not committed: nobody acknowledged it, or the other has it.
 /// (`--init-rpl-role=SLAVE`; without a successor this could cut the last acknowledged write.)

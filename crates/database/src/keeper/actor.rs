@@ -5,6 +5,7 @@
 //! to wait for it. Everything that waits also waits for the order to stop.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use cluster::{Cluster, PutError, Secrets, Version, keys};
@@ -38,7 +39,7 @@ use crate::failover::switchover;
 use crate::failover::view::{Engine, InFlight, Long, Peer, Status, Store, Time, View};
 use crate::fence::Fence;
 use crate::observe;
-use crate::rebuild::{self, Job, Outcome as Rebuilding, RebuildError};
+use crate::rebuild::{self, Extra, Job, Outcome as Rebuilding, RebuildError, Salvaged};
 use crate::record::{Generation, Identity, MemberRecord, RequestRecord, Standing, StateRecord};
 use crate::report::MemberReport;
 use crate::tell::news;
@@ -471,14 +472,12 @@ impl Actor {
         let Some(identity) = self.identity.clone() else {
             return;
         };
-        if let Engine::Answers(status) = &view.engine
-            && let Store::Names(state) = &view.store
-            && let Some(extra) =
-                rejoin::extra(status, rejoin::began_after(state, self.me()).as_ref())
-        {
+        let extra = extra(view, self.me());
+        if let Some(extra) = &extra {
             let what = format!(
-                "it has transactions that the primary does not have ({extra}); they stay in the \
-                 binary log of its old data directory, which is moved aside"
+                "it has transactions that the primary does not have (up to {}); before its data is \
+                 replaced they are written into a file of SQL statements",
+                extra.last
             );
             self.voice
                 .send(news(Severity::Warning, "replica-extra-transactions", what));
@@ -493,6 +492,7 @@ impl Actor {
             identity,
             source: self.others.get(&source.name).cloned(),
             machine: self.machine.clone(),
+            extra,
             cancel: self.cancel.clone(),
         };
         let running = self.process.take();
@@ -547,6 +547,9 @@ impl Actor {
                 );
                 self.voice
                     .send(news(Severity::Info, "replica-rebuilt", what));
+                if let Some(extra) = rebuilt.extra {
+                    self.salvaged(extra, &rebuilt.old_data);
+                }
             }
             Err(RebuildError::Cancelled) => {}
             Err(e) => {
@@ -556,6 +559,28 @@ impl Actor {
             }
         }
         self.read_identity();
+    }
+
+    fn salvaged(&mut self, extra: Result<Salvaged, String>, old_data: &Path) {
+        let (severity, what) = match extra {
+            Ok(Salvaged { file, transactions }) => (
+                Severity::Warning,
+                format!(
+                    "{transactions} transactions that only it had are in {}; read them, and apply what the \
+                     site still wants to the primary",
+                    file.display()
+                ),
+            ),
+            Err(why) => (
+                Severity::Error,
+                format!(
+                    "the transactions that only it had could not be read from its binary log ({why}); \
+                     its old data stays in {} until you remove it",
+                    old_data.display()
+                ),
+            ),
+        };
+        self.voice.send(news(severity, "replica-extra-saved", what));
     }
 
     /// An identity that cannot be read is said by the next start.
@@ -580,6 +605,18 @@ impl Actor {
         let exit = self.process.stop().await;
         self.voice.stopped(exit);
     }
+}
+
+/// What `me` has and the primary has not.
+fn extra(view: &View, me: &MemberName) -> Option<Extra> {
+    let (Engine::Answers(status), Store::Names(state)) = (&view.engine, &view.store) else {
+        return None;
+    };
+    let began = rejoin::began_after(state, me);
+    Some(Extra {
+        last: rejoin::extra(status, began.as_ref())?,
+        after: rejoin::common(status, began.as_ref()),
+    })
 }
 
 /// Waits for ever when nothing is under way.

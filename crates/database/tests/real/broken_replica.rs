@@ -1,5 +1,7 @@
 //! A replica that cannot go on is rebuilt from the primary, and its old data is kept.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use database::{Keeper, MemberReport, MemberState, Programs};
 
 use crate::bed::{Bed, LONG, run, until};
@@ -30,6 +32,8 @@ async fn is_rebuilt(bed: &mut Bed, replica: &Keeper) {
     let names: Vec<_> = std::fs::read_dir(bed.dir.path().join("data"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
+        // What was saved of a member.
+        .filter(|name| !name.as_encoded_bytes().ends_with(b".sql"))
         .collect();
     assert_eq!(
         names.len(),
@@ -95,6 +99,11 @@ async fn a_transaction_of_its_own_is_noted_before_it_is_discarded() {
     is_rebuilt(&mut bed, &replica).await;
     let extra = bed.said("replica-extra-transactions").unwrap();
     assert!(extra.contains("0-102-"), "{extra}");
+    let saved = saved(&mut bed, "db-1.2.extra-1.sql");
+    assert!(
+        saved.contains("999") && saved.contains("foobar_app"),
+        "{saved}"
+    );
     bed.stop([replica, primary]).await;
 }
 
@@ -126,4 +135,17 @@ async fn a_replica_whose_logs_are_gone_is_rebuilt() {
     let broken = bed.said("replication-broken").unwrap();
     assert!(broken.contains("1236"), "{broken}");
     bed.stop([replica, primary]).await;
+}
+
+/// The file of what only one server had; told with one transaction.
+fn saved(bed: &mut Bed, name: &str) -> String {
+    let told = bed.said("replica-extra-saved").unwrap();
+    assert!(
+        told.contains("1 transactions") && told.contains(name),
+        "{told}"
+    );
+    let path = bed.data_dir("db-1").with_file_name(name);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::read_to_string(path).unwrap()
 }
