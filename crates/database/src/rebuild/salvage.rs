@@ -83,7 +83,7 @@ fn logs(data_dir: &Path) -> Result<Vec<PathBuf>, RebuildError> {
     Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
-/// mariadb-binlog writes `#…	GTID 0-1-2 trans` before each.
+/// mariadb-binlog writes a comment with `GTID 0-1-2 trans` in it before each.
 fn count(file: &Path) -> std::io::Result<u64> {
     let mut reader = BufReader::new(std::fs::File::open(file)?);
     let mut line = Vec::new();
