@@ -8,11 +8,12 @@ use database::record::{StateRecord, SyncSet};
 
 use crate::chance::Chance;
 use crate::clock::{MS, S, Us};
+use crate::event::Event;
 use crate::faults::{FIRST, Fault, LAST, Planned};
 use crate::keeper::number;
 use crate::network::Node;
 use crate::store::Op;
-use crate::world::{Event, World};
+use crate::world::World;
 
 #[derive(Debug, Default)]
 pub(crate) struct Adversary {

@@ -9,10 +9,11 @@ use database::failover::view::{InFlight, Long};
 use database::record::StateRecord;
 
 use crate::clock::{MS, S, Us};
+use crate::event::Event;
 use crate::keeper::{Acting, Phase, number};
 use crate::sabotage::Rule;
 use crate::store::Op;
-use crate::world::{Event, World};
+use crate::world::World;
 
 /// `act::SOON`, `admin::LOOK`, `admin::CHANGE`
 const SOON: Us = 1500 * MS;

@@ -23,7 +23,9 @@ pub mod store;
 pub mod keeper;
 
 // one run
+mod event;
 pub mod faults;
+mod outcome;
 pub mod sabotage;
 pub mod trace;
 pub mod world;
@@ -38,5 +40,6 @@ mod step;
 mod trouble;
 
 pub use adversary::Ambush;
+pub use outcome::{Failure, Options, Outcome};
 pub use sabotage::Rule;
-pub use world::{Failure, Options, Outcome, run, story};
+pub use world::{run, story};

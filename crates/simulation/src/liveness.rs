@@ -4,9 +4,10 @@
 use database::record::SyncSet;
 
 use crate::clock::{MS, S, Us};
+use crate::event::Event;
 use crate::faults::LAST;
 use crate::keeper::number;
-use crate::world::{Event, World};
+use crate::world::World;
 
 /// Pauses between many failovers are a minute at most; between two rebuilds too.
 const PATIENCE: Us = 200 * S;

@@ -2,10 +2,11 @@
 
 use crate::clock::{MS, S, Us};
 use crate::engine::{Dump, Io};
+use crate::event::{Delivery, Event};
 use crate::hands::FALLS_BACK;
 use crate::network::Node;
 use crate::sabotage::Rule;
-use crate::world::{Delivery, Event, World};
+use crate::world::World;
 
 /// `slave_net_timeout`
 const SILENCE: Us = 3 * S;

@@ -6,10 +6,11 @@ use database::failover::diagnosis::Diagnosis;
 use database::failover::pace;
 
 use crate::clock::{MS, S};
+use crate::event::Event;
 use crate::keeper::{self, Acting, Phase, name};
 use crate::sabotage::{self, Rule};
 use crate::store::{Op, Reply};
-use crate::world::{Event, World};
+use crate::world::World;
 
 /// `engine::admin::LOOK`
 const LOOK: u64 = 2 * S;

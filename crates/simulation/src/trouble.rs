@@ -3,10 +3,11 @@
 use database::record::Wanted;
 
 use crate::clock::{MS, Us};
+use crate::event::Event;
 use crate::faults::Fault;
 use crate::keeper::{Keeper, name};
 use crate::network::Node;
-use crate::world::{Event, World};
+use crate::world::World;
 
 impl World {
     pub(crate) fn trouble(&mut self, n: usize) {

@@ -10,119 +10,17 @@ use crate::adversary::{Adversary, Ambush, Caught};
 use crate::chance::Chance;
 use crate::client::Ledger;
 use crate::clock::{Clock, MS, S, Us};
-use crate::engine::{Engine, Txn};
+use crate::engine::Engine;
+use crate::event::{Event, Scheduled};
 use crate::faults::{self, Planned};
 use crate::invariants::Watch;
 use crate::keeper::{Keeper, Site};
 use crate::liveness::Stage;
 use crate::network::{Fate, Network, Node};
+use crate::outcome::{Failure, Options, Outcome};
 use crate::sabotage::Rule;
 use crate::store::{Op, Reply, Store};
 use crate::trace::Trace;
-
-/// How a run is made.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// The rule that is taken away.
-    pub off: Option<Rule>,
-    /// Nothing happens but this.
-    pub ambush: Option<Ambush>,
-    /// Keep what happened, for `Failure::trace`.
-    pub keep: bool,
-}
-
-/// What a good run did, so that a test can tell that it did something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
-    pub acknowledged: usize,
-    /// Changes of primary after the first.
-    pub changes: u64,
-    pub rebuilds: u64,
-    pub fenced: u64,
-    pub events: u64,
-}
-
-impl Outcome {
-    pub fn add(&mut self, other: Self) {
-        self.acknowledged += other.acknowledged;
-        self.changes += other.changes;
-        self.rebuilds += other.rebuilds;
-        self.fenced += other.fenced;
-        self.events += other.events;
-    }
-}
-
-/// A promise that was not kept.
-#[derive(Debug)]
-pub struct Failure {
-    pub seed: u64,
-    /// Something was lost or two took writes; else something did not come about in time.
-    pub is_unsafe: bool,
-    pub at: Us,
-    pub what: String,
-    pub trace: String,
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ms = self.at / MS;
-        write!(
-            f,
-            "seed {}, {ms} ms: {}\n{}",
-            self.seed, self.what, self.trace
-        )
-    }
-}
-
-/// What is to come.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Wake(u64),
-    /// A wait of the keeper's is over.
-    Waited(u64),
-    AtStore(u64, Op),
-    FromStore(u64, Reply),
-    StoreSilent(u64),
-    StateChanged,
-    /// Its own clock shows the deadline.
-    Fence(Time),
-    Started,
-    Rebuilt(usize),
-    MachineBack,
-    Thaw,
-    /// Before its time.
-    WakeUp,
-    /// Only that one hears the primary.
-    Alone(usize),
-    // the server, in one of its lives
-    Link(u64),
-    Apply(u64),
-    Deliver(Box<Delivery>),
-    Acknowledge {
-        from: usize,
-        connection: u64,
-        place: usize,
-        life: u64,
-    },
-    // the site
-    Clients,
-    /// One more.
-    Client,
-    Trouble(usize),
-    Relief(usize),
-    Look,
-}
-
-/// Transactions on their way to a replica.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub from: usize,
-    pub connection: u64,
-    pub life: u64,
-    /// How many the replica has before these.
-    pub after: usize,
-    pub txns: Vec<Txn>,
-}
 
 /// One server of the site.
 #[derive(Debug)]
@@ -145,33 +43,6 @@ pub(crate) struct Server {
     /// Numbers the rounds of looking after its connection.
     pub watches: u64,
     pub heard_source: Us,
-}
-
-#[derive(Debug)]
-pub(crate) struct Scheduled {
-    at: Us,
-    order: u64,
-    server: usize,
-    /// The keeper's life it was meant for.
-    life: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 #[derive(Debug)]
@@ -605,39 +476,5 @@ impl World {
     pub(crate) fn note(&mut self, server: usize, text: impl FnOnce() -> String) {
         self.trace
             .note(self.now, || format!("db-{}: {}", server + 1, text()));
-    }
-}
-
-impl Event {
-    /// Nothing of it happens while the machine stands still.
-    fn needs_the_machine(&self) -> bool {
-        !matches!(
-            self,
-            Self::Clients
-                | Self::Client
-                | Self::Trouble(_)
-                | Self::Relief(_)
-                | Self::Look
-                | Self::AtStore(..)
-                | Self::Thaw
-                | Self::WakeUp
-                | Self::Alone(_)
-                | Self::MachineBack
-        )
-    }
-
-    /// Of one life of a keeper; nobody else waits for it.
-    fn is_keepers(&self) -> bool {
-        matches!(
-            self,
-            Self::Wake(_)
-                | Self::Waited(_)
-                | Self::FromStore(..)
-                | Self::StoreSilent(_)
-                | Self::StateChanged
-                | Self::Fence(_)
-                | Self::Started
-                | Self::Rebuilt(_)
-        )
     }
 }

@@ -1,6 +1,5 @@
 //! Pure: backups, as a table and as sentences.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use agent::restoring::Done;
@@ -10,6 +9,7 @@ use database::backup::record::{Manifest, Verification};
 use database::backup::shelf::Inventory;
 
 use super::status::table;
+use super::text::line;
 
 /// `mainstay db backups`.
 pub(crate) fn page(inventory: &Inventory, key: Option<&Path>) -> String {
@@ -170,13 +170,6 @@ fn size(bytes: u64) -> String {
             format!("{}.{} {unit}", tenths / 10, tenths % 10)
         }
         None => format!("{bytes} B"),
-    }
-}
-
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    if writeln!(text, "{line}").is_err() {
-        text.clear();
     }
 }
 

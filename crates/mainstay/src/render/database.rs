@@ -1,8 +1,6 @@
 //! Pure: a database cluster as text: the drawing, what is waited for, the next step; and what the other
 //! verbs of `mainstay db` say.
 
-use std::fmt::Write as _;
-
 use database::backup::moment::Moment;
 use database::operate::advice;
 use database::operate::message::Account;
@@ -12,6 +10,7 @@ use database::record::{Lease, RequestRecord, StateRecord, SyncSet, Wanted};
 use site::name::MemberName;
 
 use super::status::table;
+use super::text::{line, or_dash};
 
 /// Changes of primary that are shown.
 const CHANGES: usize = 4;
@@ -302,15 +301,6 @@ pub(crate) fn shell_options(site: &str, member: &Member, read_only: bool) -> Str
         text.push_str("init-command = \"SET SESSION TRANSACTION READ ONLY\"\n");
     }
     text
-}
-
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    writeln!(text, "{line}").unwrap_or_default();
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }
 
 #[cfg(test)]

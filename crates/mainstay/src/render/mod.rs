@@ -7,3 +7,4 @@ pub(crate) mod import;
 pub(crate) mod progress;
 pub(crate) mod sql;
 pub(crate) mod status;
+mod text;

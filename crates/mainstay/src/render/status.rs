@@ -6,6 +6,8 @@ use database::backup::moment::Moment;
 use monitor::status::{SiteStatus, State};
 use telemetry::Event;
 
+use super::text::{line, or_dash};
+
 /// The whole page of `mainstay status`.
 pub(crate) fn page(status: &SiteStatus) -> String {
     let mut text = String::new();
@@ -212,15 +214,6 @@ pub(super) fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
         line(text, format_args!("{}", out.trim_end()));
     }
     text.push('\n');
-}
-
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    writeln!(text, "{line}").unwrap_or_default();
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }
 
 #[cfg(test)]
